@@ -1,0 +1,61 @@
+"""What went wrong, told to a client as problem+json (RFC 9457): which field, and how to mend it."""
+
+from typing import Any
+
+import msgspec
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that is not a success. `reason` is a stable code; `field` is a JSON path, header or parameter."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        field: str | None = None,
+        remedy: str | None = None,
+        *,
+        reason: str = "refused",
+        headers: tuple[tuple[str, str], ...] = (),
+        **more: Any,
+    ) -> None:
+        super().__init__(f"{status} {title}: {detail}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.field = field
+        self.remedy = remedy
+        self.reason = reason
+        self.headers = headers
+        self.more = more  # members beyond the RFC's, such as `results`
+
+    def body(self, request_id: str | None = None) -> bytes:
+        """The JSON document; members that say nothing are left out."""
+        members = {
+            "type": f"urn:foryou:problem:{self.reason}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "reason": self.reason,
+            "field": self.field,
+            "remedy": self.remedy,
+            "request_id": request_id,
+            **self.more,
+        }
+        return msgspec.json.encode({name: value for name, value in members.items() if value is not None})
+
+
+def unavailable(detail: str, retry_after_s: int = 1, **more: Any) -> Problem:
+    """503 with Retry-After: nothing was taken, the client keeps what it has and sends it again."""
+    return Problem(
+        503,
+        "Not available",
+        detail,
+        remedy=f"keep the events and send them again after {retry_after_s} s, with the same event ids",
+        reason="unavailable",
+        headers=(("retry-after", str(retry_after_s)),),
+        **more,
+    )

@@ -1,0 +1,332 @@
+"""A small HTTP door on granian's RSGI: routes, bounded bodies, problem+json, /metrics and /healthz.
+
+One process, one event loop. Handlers take a Request and return a Response or raise a Problem; whatever else they raise
+is logged and answered 500 here, at the boundary.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import signal
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from foryou.contract.ids import uuid7
+from foryou.service import metrics as metric_table
+from foryou.service import problem
+from foryou.service.metrics import Metrics
+from foryou.service.problem import Problem
+
+log = logging.getLogger(__name__)
+
+BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
+DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
+STOP_S = 3.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Headers(Protocol):
+    """Request headers; names in lower case."""
+
+    def get(self, key: str, default: Any = None, /) -> Any: ...
+
+
+class Scope(Protocol):
+    """What RSGI says about a request."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Exchange(Protocol):
+    """RSGI's protocol object: the body in, the answer out."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose body has been read. `params` are the decoded parts of the path."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Headers
+    params: Mapping[str, str]
+    body: bytes
+    request_id: str
+
+    def query(self) -> dict[str, str]:
+        """Query parameters; the last one of a name counts."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_response(status: int, value: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """`value` as JSON."""
+    return Response(status, msgspec.json.encode(value), headers=headers)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path pattern, such as /v1/videos/{video_id}; a parameter matches one part of the path."""
+
+    method: str
+    pattern: str
+    handler: Handler
+    max_body: int
+    regex: re.Pattern[str] = field(repr=False)
+
+
+class Router:
+    """Routes requests. `waiting_for` names what the process lacks; while it is not empty, /healthz answers 503."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        waiting_for: Callable[[], list[str]] = list,
+        *,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+    ) -> None:
+        self.metrics = metrics
+        self._waiting_for = waiting_for
+        self._clock_ms = clock_ms
+        self._body_timeout_s = body_timeout_s
+        self._exact: dict[tuple[str, str], Route] = {}
+        self._patterns: list[Route] = []
+        self._in_flight = metrics.gauge("foryou_http_requests_in_flight")
+        self._observed: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self.add("GET", "/metrics", self._metrics, max_body=0)
+        self.add("GET", "/healthz", self._healthz, max_body=0)
+
+    def add(self, method: str, pattern: str, handler: Handler, *, max_body: int) -> None:
+        """Adds a route whose body may have `max_body` bytes."""
+        source = "/".join(
+            f"(?P<{name[1]}>[^/]+)" if (name := _PARAMETER.fullmatch(part)) else re.escape(part)
+            for part in pattern.split("/")
+        )
+        route = Route(method, pattern, handler, max_body, re.compile(source))
+        if _PARAMETER.search(pattern):
+            self._patterns.append(route)
+        else:
+            self._exact[method, pattern] = route
+
+    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answers one request: RSGI's entry point."""
+        started = time.perf_counter()
+        self._in_flight.inc()
+        request_id = self._request_id(scope.headers.get("x-request-id"))
+        pattern = "none"  # labels and logs carry the pattern, never the path: paths hold raw ids
+        try:
+            route, params = self._match(scope.method, scope.path)
+            pattern = route.pattern
+            body = await self._body(scope, exchange, route.max_body)
+            response = await route.handler(
+                Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
+            )
+        except Problem as refused:
+            response = _refusal(refused, request_id)
+        except Exception as error:  # the process boundary: one request's failure is one request's answer
+            where = traceback.format_tb(error.__traceback__)  # without the message, which may quote a raw id
+            told = {"route": pattern, "request_id": request_id, "error": type(error).__name__, "traceback": where}
+            log.error("request failed", extra=told)
+            broken = Problem(
+                500, "Internal error", "this request failed; the log has it by its request id", reason="bug"
+            )
+            response = _refusal(broken, request_id)
+        finally:
+            self._in_flight.dec()
+        headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
+        self._observe(pattern, response.status, time.perf_counter() - started)
+        exchange.response_bytes(response.status, headers, response.body)
+
+    def _request_id(self, offered: str | None) -> str:
+        if offered is not None and _REQUEST_ID.fullmatch(offered):
+            return offered
+        return uuid7(self._clock_ms())
+
+    def _match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        route = self._exact.get((method, path))
+        if route is not None:
+            return route, {}
+        allowed = {route.method for (_, pattern), route in self._exact.items() if pattern == path}
+        for route in self._patterns:
+            found = route.regex.fullmatch(path)
+            if found is None:
+                continue
+            if route.method == method:
+                return route, _parameters(found)
+            allowed.add(route.method)
+        if allowed:
+            methods = ", ".join(sorted(allowed))
+            raise Problem(
+                405,
+                "Method not allowed",
+                f"{method[:16]} is not a method of this path",
+                remedy=f"use {methods}",
+                reason="method_not_allowed",
+                headers=(("allow", methods),),
+            )
+        paths = sorted({*(pattern for _, pattern in self._exact), *(route.pattern for route in self._patterns)})
+        raise Problem(
+            404, "Not found", "there is no such path", "path", f"one of {', '.join(paths)}", reason="not_found"
+        )
+
+    async def _body(self, scope: Scope, exchange: Exchange, limit: int) -> bytes:
+        declared = scope.headers.get("content-length")
+        if declared is None and scope.headers.get("transfer-encoding") is None:
+            return b""
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                if declared is not None and declared.isdecimal():
+                    if int(declared) <= limit:
+                        return await exchange()  # no more than declared can come: the HTTP parser sees to that
+                    if scope.headers.get("expect") is None and int(declared) <= DRAIN_BYTES:
+                        await _read(exchange, DRAIN_BYTES, keep=False)
+                    raise _too_large(limit)
+                return await _read(exchange, limit, keep=True)
+        except TimeoutError:
+            raise Problem(
+                408,
+                "Request timeout",
+                f"the body did not arrive within {self._body_timeout_s:g} s",
+                "body",
+                "send smaller batches on a slow line",
+                reason="slow_body",
+                headers=(("connection", "close"),),
+            ) from None
+
+    def _observe(self, pattern: str, status: int, seconds: float) -> None:
+        pair = self._observed.get((pattern, status))
+        if pair is None:
+            pair = self._observed[pattern, status] = (
+                self.metrics.counter("foryou_http_requests_total", route=pattern, status=str(status)),
+                self.metrics.histogram("foryou_http_request_seconds", route=pattern),
+            )
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    async def _metrics(self, _: Request) -> Response:
+        self.metrics.gauge("foryou_up").set(0 if self._waiting_for() else 1)
+        return Response(200, self.metrics.render(), metric_table.CONTENT_TYPE)
+
+    async def _healthz(self, _: Request) -> Response:
+        waiting = self._waiting_for()
+        if waiting:
+            return json_response(503, {"status": "waiting", "waiting_for": waiting}, (("retry-after", "1"),))
+        return json_response(200, {"status": "ok"})
+
+
+def _refusal(refused: Problem, request_id: str) -> Response:
+    return Response(refused.status, refused.body(request_id), problem.CONTENT_TYPE, refused.headers)
+
+
+def _parameters(found: re.Match[str]) -> dict[str, str]:
+    try:
+        return {name: unquote(value, errors="strict") for name, value in found.groupdict().items()}
+    except UnicodeDecodeError:
+        raise Problem(
+            400, "Bad path", "the path is not percent-encoded UTF-8", "path", "encode it as UTF-8", reason="bad_path"
+        ) from None
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        413,
+        "Body too large",
+        f"a body has at most {limit:,} bytes here",
+        "body",
+        "send it in smaller pieces",
+        reason="too_large",
+    )
+
+
+async def _read(exchange: Exchange, limit: int, *, keep: bool) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in exchange:
+        size += len(piece)
+        if size > (limit if keep else DRAIN_BYTES):
+            keep = False
+            pieces.clear()
+            if size > DRAIN_BYTES:
+                break
+        if keep:
+            pieces.append(piece)
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(pieces)
+
+
+def serve(
+    app: Router,
+    host: str,
+    port: int,
+    *,
+    start: Callable[[asyncio.AbstractEventLoop], None] = lambda _: None,
+    stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves until SIGTERM or SIGINT. `start` runs in the loop before the first request, `stop` after the last one."""
+    uvloop.run(_serve(app, host, port, start, stop))
+
+
+async def _serve(
+    app: Router, host: str, port: int, start: Callable[[asyncio.AbstractEventLoop], None], stop: Callable[[], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, server.stop)
+    start(loop)
+    log.info("listening", extra={"address": f"http://{host}:{port}"})
+    serving = asyncio.ensure_future(server.serve())
+    stopping = asyncio.ensure_future(server.main_loop_interrupt.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    with contextlib.suppress(TimeoutError):  # connections that idle on do not hold the process
+        await asyncio.wait_for(serving, STOP_S)
+    stop()
+    log.info("stopped")

@@ -1,0 +1,73 @@
+"""A client for a Router without a socket: the same calls that granian makes, for tests of every door."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from foryou.service.rsgi import Router
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the client gets."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The decoded body."""
+        return msgspec.json.decode(self.body)
+
+
+@dataclass
+class _Scope:
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]
+
+
+class _Exchange:
+    def __init__(self, pieces: Iterable[bytes], pause_s: float) -> None:
+        self._pieces = list(pieces)
+        self._pause_s = pause_s
+        self.answer: Answer | None = None
+
+    async def __call__(self) -> bytes:
+        return b"".join([piece async for piece in self])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            if self._pause_s:
+                await asyncio.sleep(self._pause_s)
+            yield piece
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        assert self.answer is None, "answered twice"
+        self.answer = Answer(status, dict(headers), body)
+
+
+async def ask(
+    app: Router,
+    method: str,
+    target: str,
+    body: bytes | Iterable[bytes] = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    pause_s: float = 0.0,
+) -> Answer:
+    """One request; a body given in pieces goes chunked, with `pause_s` before each piece."""
+    path, _, query = target.partition("?")
+    named = {name.lower(): value for name, value in (headers or {}).items()}
+    if not isinstance(body, bytes):
+        named.setdefault("transfer-encoding", "chunked")
+    elif body:
+        named.setdefault("content-length", str(len(body)))
+    exchange = _Exchange([body] if isinstance(body, bytes) else body, pause_s)
+    await app(_Scope(method, path, query, named), exchange)
+    assert exchange.answer is not None, "not answered"
+    return exchange.answer
