@@ -16,9 +16,10 @@ MAX_HASHTAGS = 32
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: an older clock is broken, not late
 FUTURE_MS = 86_400_000  # a client's clock may run a day ahead; features clamp to the receive time
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f|]+$")]
-Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Text = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\x00]*$")]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f|]+\Z")]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f|]+\Z")]  # part of a key
+Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+Text = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\x00]*\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 Small = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]  # a watched or stalled time: at most a day
@@ -58,7 +59,7 @@ def _types() -> dict[str, EventType]:
         "search_click": about_a_video,
     }
     actions["play_progress"] = actions["view_end"] = ("video_id", "watch_ms")
-    lanes = {
+    lanes: dict[Lane, dict[str, tuple[str, ...]]] = {
         Lane.ACTION: actions,
         Lane.CONTEXT: dict.fromkeys(
             ("app_open", "app_close", "network_change", "location_change", "playback_error"), ()
@@ -126,7 +127,7 @@ class ClientEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     properties: dict[Word, Text] | None = None
     # content
     creator_id: Id | None = None
-    category: Word | None = None
+    category: Label | None = None
     hashtags: Annotated[list[Word], msgspec.Meta(max_length=MAX_HASHTAGS)] | None = None
     title: Text | None = None
     language: Word | None = None

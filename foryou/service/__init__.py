@@ -1,1 +1,1 @@
-"""What every process of ours has: settings, structured logs, metrics, health, an HTTP door. Imports only the contract."""
+"""What every process of ours has: settings, structured logs, metrics, health, an HTTP door. Imports the contract."""

@@ -60,14 +60,11 @@ _COLLECTOR = (
         "foryou_collector_limited_total", "Events refused for their number; always 0 until there are limits.", "lane"
     ),
     _counter("foryou_collector_refusals_total", "Refused events by reason.", "reason"),
-    _counter(
-        "foryou_collector_turned_away_total", "Events answered 503: without verdict, the client sends them again."
-    ),
+    _counter("foryou_collector_turned_away_total", "Posts answered 503: no verdict, the client sends them again."),
     _counter(
         "foryou_collector_unanswered_total",
         "Records that Kafka took although the client was told 503: the surplus of Kafka's lanes over accepted.",
     ),
-    _counter("foryou_collector_dead_letters_lost_total", "Refused events whose bytes Kafka did not take."),
     _counter("foryou_collector_unauthorized_total", "Posts without a known write key."),
     _histogram("foryou_collector_ack_seconds", REQUEST_S, "From the read body to Kafka's acknowledgement."),
     _gauge("foryou_collector_queue_records", "Records in the producer's queue."),

@@ -159,7 +159,7 @@ class Router:
             )
         except Problem as refused:
             response = _refusal(refused, request_id)
-        except Exception as error:  # the process boundary: one request's failure is one request's answer
+        except Exception as error:  # noqa: BLE001 - the process boundary: one request's failure is one request's answer
             where = traceback.format_tb(error.__traceback__)  # without the message, which may quote a raw id
             told = {"route": pattern, "request_id": request_id, "error": type(error).__name__, "traceback": where}
             log.error("request failed", extra=told)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from foryou.service.rsgi import Router
+from foryou.service.rsgi import Headers, Router
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Scope:
     method: str
     path: str
     query_string: str
-    headers: Mapping[str, str]
+    headers: Headers
 
 
 class _Exchange:

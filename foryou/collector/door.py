@@ -1,0 +1,249 @@
+"""The door: who knocks, what they bring, what they are told. Bytes in, gate, Kafka, verdicts out."""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from foryou.collector.gate import Accepted, Gate, Refused
+from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
+from foryou.collector.split import Unsplittable, split
+from foryou.contract.codec import Encoder
+from foryou.contract.events import Lane
+from foryou.service.metrics import Metrics
+from foryou.service.problem import Problem, unavailable
+from foryou.service.rsgi import Headers, Request, Response, json_response
+
+REJECTED = "events.rejected.v1"
+DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
+UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
+_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What became of one body's events, in order, each with its bytes."""
+
+    verdicts: list[Accepted | Refused]
+    raws: list[bytes]
+
+
+class Door:
+    """Takes posts of one stack. `encoders` gives the Avro encoder of a topic once the registry has answered."""
+
+    def __init__(
+        self,
+        write_keys: Mapping[str, str],
+        gate: Gate,
+        log: EventLog,
+        encoders: Callable[[], Mapping[str, Encoder] | None],
+        metrics: Metrics,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._write_keys = dict(write_keys)
+        self._gate = gate
+        self._log = log
+        self._encoders = encoders
+        self._clock_ms = clock_ms
+        self._metrics = metrics
+        self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
+        lanes = [*(lane.value for lane in Lane), UNKNOWN_LANE]
+        self._counters = {
+            what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
+            for what in ("received", "accepted", "rejected", "limited")
+        }
+        self._turned_away = metrics.counter("foryou_collector_turned_away_total")
+        self._ack_seconds = metrics.histogram("foryou_collector_ack_seconds")
+
+    async def post_events(self, request: Request) -> Response:
+        """POST /v1/events: one event, an array, or newline-delimited JSON."""
+        app_id = self._app_of(request.headers)
+        encoders = self._ready()
+        now_ms = self._clock_ms()
+        try:
+            _refuse_encoding(request.headers)
+            batch = split(request.body, request.headers.get("content-type") or "")
+        except Unsplittable as whole:
+            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            raise whole.problem from None
+        check = self._gate.check
+        checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
+        await self.settle(checked, app_id, request.path, now_ms, encoders)
+        return _answer(checked.verdicts, single=batch.single)
+
+    async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
+        """An event that a catalogue or account door makes of its path and body, given the time."""
+        app_id = self._app_of(request.headers)
+        encoders = self._ready()
+        now_ms = self._clock_ms()
+        made = make(now_ms)
+        verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
+        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms, encoders)
+        if isinstance(verdict, Refused):
+            raise _problem(verdict)
+        return json_response(202, {"event_id": verdict.event_id})
+
+    async def settle(
+        self, checked: Verdicts, app_id: str, door: str, now_ms: int, encoders: Mapping[str, Encoder]
+    ) -> None:
+        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
+        records: list[LogRecord] = []
+        letters: list[LogRecord] = []
+        for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
+            if isinstance(verdict, Accepted):
+                lane = verdict.lane.value
+                records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
+            else:
+                letters.append(_dead_letter(verdict, raw, app_id, door, now_ms, encoders[REJECTED]))
+        started = time.perf_counter()
+        try:
+            await self._log.append([*records, *letters])
+        except LogUnavailable as error:
+            self._turned_away.inc()
+            raise unavailable(f"the events are not stored: {error}") from error
+        self._ack_seconds.observe(time.perf_counter() - started)
+        self._count(checked.verdicts)
+
+    async def _refuse_whole(
+        self, whole: Unsplittable, request: Request, app_id: str, now_ms: int, encoders: Mapping[str, Encoder]
+    ) -> None:
+        problem = whole.problem
+        refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
+        letter = _dead_letter(refused, request.body, app_id, request.path, now_ms, encoders[REJECTED])
+        try:
+            await self._log.append([letter])
+        except LogUnavailable as error:
+            self._turned_away.inc()
+            raise unavailable(f"the events are not stored: {error}") from error
+        self._count([refused] * whole.count)
+
+    def _count(self, verdicts: list[Accepted | Refused]) -> None:
+        received, accepted, rejected = (self._counters[what] for what in ("received", "accepted", "rejected"))
+        for verdict in verdicts:
+            lane = verdict.lane.value if verdict.lane is not None else UNKNOWN_LANE
+            received[lane].inc()
+            if isinstance(verdict, Accepted):
+                accepted[lane].inc()
+            else:
+                rejected[lane].inc()
+                self._metrics.counter("foryou_collector_refusals_total", reason=verdict.reason).inc()
+
+    def _ready(self) -> Mapping[str, Encoder]:
+        encoders = self._encoders()
+        lacks = ["registry"] if encoders is None else self._log.waiting_for()
+        if encoders is None or lacks:
+            self._turned_away.inc()
+            raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
+        return encoders
+
+    def _app_of(self, headers: Headers) -> str:
+        header = headers.get("authorization") or ""
+        app_id = self._authorized.get(header)
+        if app_id is not None:
+            return app_id
+        app_id = self._write_keys.get(_key_in(header))
+        if app_id is None:
+            self._metrics.counter("foryou_collector_unauthorized_total").inc()
+            said = "the write key is not known here" if header else "there is no write key"
+            challenge = (("www-authenticate", 'Bearer realm="foryou", Basic realm="foryou"'),)
+            raise Problem(
+                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
+            )
+        if len(self._authorized) < 1_024:
+            self._authorized[header] = app_id
+        return app_id
+
+
+def _key_in(header: str) -> str:
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            return ""
+    return ""
+
+
+def _refuse_encoding(headers: Headers) -> None:
+    encoding = headers.get("content-encoding")
+    if encoding is not None and encoding.lower() != "identity":
+        told = f"bodies in {encoding[:40]!r} are not taken"
+        remedy = "send the body as it is, without Content-Encoding"
+        raise Unsplittable(
+            Problem(415, "Unsupported encoding", told, "content-encoding", remedy, reason="bad_encoding")
+        )
+
+
+def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
+    kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
+    letter = {
+        "rejected_at": now_ms,
+        "app_id": app_id,
+        "event_id": refused.event_id,
+        "door": door,
+        "reason": refused.reason,
+        "field": refused.field,
+        "detail": f"{refused.detail}; {refused.remedy}{kept}",
+        "body": raw[:DEAD_LETTER_BYTES],
+    }
+    return LogRecord(REJECTED, app_id, encoder(letter))
+
+
+def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
+    accepted = [verdict.event_id for verdict in verdicts if isinstance(verdict, Accepted)]
+    if len(accepted) == len(verdicts):
+        return json_response(202, {"accepted": len(accepted), "event_ids": accepted})
+    if single and isinstance(verdicts[0], Refused):
+        raise _problem(verdicts[0])
+    results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
+    if accepted:
+        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
+        return json_response(207, told)
+    refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+    status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
+    raise Problem(
+        status,
+        "No event was accepted",
+        f"all {len(verdicts)} events were refused; `results` says why, event by event",
+        f"$[0].{refused[0].field}" if refused[0].field not in (None, "$") else "$[0]",
+        refused[0].remedy,
+        reason=refused[0].reason,
+        accepted=0,
+        rejected=len(verdicts),
+        results=results,
+    )
+
+
+def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
+    if isinstance(verdict, Accepted):
+        return {"index": index, "status": "accepted", "event_id": verdict.event_id}
+    return {
+        "index": index,
+        "status": "rejected",
+        "event_id": verdict.event_id,
+        "reason": verdict.reason,
+        "field": verdict.field,
+        "detail": verdict.detail,
+        "remedy": verdict.remedy,
+    }
+
+
+_NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
+
+
+def _problem(refused: Refused) -> Problem:
+    status = 400 if refused.reason in _NOT_EVEN_JSON else 422
+    return Problem(
+        status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
+    )
+
+
+def _door_of(path: str) -> str:
+    """The door's name without the ids in its path: /v1/users/u1 → /v1/users/…"""
+    return "/".join(path.split("/")[:3]) + "/…" if path.count("/") > 2 else path

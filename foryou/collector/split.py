@@ -1,0 +1,141 @@
+"""A body into the bytes of its events: one object, an array, or newline-delimited JSON. Each keeps its own bytes."""
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from foryou.contract.events import MAX_BATCH, MAX_DEPTH
+from foryou.service.problem import Problem
+
+_NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_JSON = ("application/json", "text/plain", "")  # text/plain: what a browser's sendBeacon can send without a preflight
+_raw = msgspec.json.Decoder(msgspec.Raw)
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+# A string without end runs to the end of the text: so that no text is scanned twice.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events of one body, in order; `single`: the body was one event, so its refusal is the whole answer."""
+
+    events: list[bytes]
+    single: bool
+
+
+class Unsplittable(Exception):
+    """No events can be told apart in this body. `count` of them were lost with it, as far as one can tell."""
+
+    def __init__(self, problem: Problem, count: int = 1) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.count = count
+
+
+def split(body: bytes, content_type: str) -> Batch:
+    """The events in `body`. Raises Unsplittable, with what to answer."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in _NDJSON:
+        return _counted(_lines(body))
+    if kind not in _JSON:
+        raise Unsplittable(
+            Problem(
+                415,
+                "Unsupported media type",
+                f"{kind[:80]!r} is not a type that events come in",
+                "content-type",
+                "send application/json (an event or an array) or application/x-ndjson (an event per line)",
+                reason="bad_content_type",
+            )
+        )
+    text = body.strip()
+    if text.startswith(b"["):
+        return _counted(_array(text))
+    first, _, more = text.partition(b"\n")
+    if more and first.startswith(b"{") and first.rstrip().endswith(b"}") and not _is_json(text):
+        return _counted(_lines(text))
+    if not text:
+        raise Unsplittable(_bad("empty", "the body is empty", "send an event, an array, or an event per line"))
+    return Batch([text], single=True)
+
+
+def depth_exceeds(event: bytes, limit: int = MAX_DEPTH) -> bool:
+    """Whether arrays and objects nest deeper than `limit`. Nearly always decided by counting brackets."""
+    if event.count(b"{") + event.count(b"[") <= limit:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(event):
+        mark = token[0]
+        if mark in b"{[":
+            depth += 1
+            if depth > limit:
+                return True
+        elif mark in b"}]":
+            depth -= 1
+    return False
+
+
+def _counted(events: list[bytes]) -> Batch:
+    if not events:
+        raise Unsplittable(_bad("empty", "the batch has no event in it", "send at least one event"))
+    if len(events) > MAX_BATCH:
+        too_many = Problem(
+            413,
+            "Too many events",
+            f"{len(events):,} events in one post",
+            "$",
+            f"send at most {MAX_BATCH:,} events in one post",
+            reason="too_many_events",
+        )
+        raise Unsplittable(too_many, len(events))
+    return Batch(events, single=False)
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return [line for piece in body.split(b"\n") if (line := piece.strip())]
+
+
+def _array(text: bytes) -> list[bytes]:
+    if depth_exceeds(text, MAX_DEPTH + 1):
+        return _by_brackets(text)
+    try:
+        return [bytes(event) for event in _raws.decode(text)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _by_brackets(text)
+
+
+def _by_brackets(text: bytes) -> list[bytes]:
+    """The elements of an array that is no valid JSON, so that one poisoned event does not hold back its batch."""
+    elements: list[bytes] = []
+    depth, start, end = 0, 1, len(text) - 1
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in b"{[":
+            depth += 1
+        elif mark in b"}]":
+            depth -= 1
+            if depth == 0 and token.start() != end:
+                raise _not_json(f"something follows the array's end at byte {token.start()}")
+        elif mark == b"," and depth == 1:
+            elements.append(text[start : token.start()].strip())
+            start = token.end()
+    if depth != 0 or text[-1:] != b"]":
+        raise _not_json("the array has no end")
+    return [*elements, text[start:end].strip()]
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _raw.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _not_json(detail: str) -> Unsplittable:
+    return Unsplittable(_bad("not_json", detail, "send valid JSON, encoded as UTF-8"))
+
+
+def _bad(reason: str, detail: str, remedy: str) -> Problem:
+    return Problem(400, "Not events", detail, "$", remedy, reason=reason)
