@@ -73,6 +73,10 @@ class Catalogue:
         row = int(number) + (0 if kind == "kr" else self.real)
         return row if row < len(self) and self.video_id[row] == video_id else None
 
+    def of_genre(self, genre: str) -> NDArray[np.int64]:
+        """Rows of a genre."""
+        return np.flatnonzero(self.genre == GENRES.index(genre))
+
     def title(self, row: int) -> str:
         """A made-up title in the words of the video's genre."""
         pattern, thing, adjective, place, twist, number = (int(draw) for draw in self.words[row])
@@ -96,7 +100,7 @@ class Catalogue:
         return [*tags, "advert"] if self.advert[row] else tags
 
     def published(self, row: int) -> Event:
-        """The `video_published` event of a row, ready for the wire. Its id follows from seed and row: a repeat is a duplicate."""
+        """The `video_published` event of a row, ready for the wire; the id lasts, so that a repeat is a duplicate."""
         region, language, _ = HOMES[self.home[row]]
         return {
             "event_id": lasting_id(self.seed, "video_published", self.video_id[row]),
@@ -129,7 +133,7 @@ def lasting_id(seed: int, *parts: str) -> str:
 
 
 def grow(seed: int, now_ms: int, size: int = SIZE) -> Catalogue:
-    """A catalogue of `size` videos as of `now_ms`; the same arguments give the same catalogue. Raises ValueError if too small."""
+    """A catalogue of `size` videos as of `now_ms`; same arguments, same catalogue. Raises ValueError if too small."""
     videos, people = real_videos(), real_people()
     real, grown = len(videos), size - len(videos)
     if grown < 0:
@@ -149,7 +153,9 @@ def grow(seed: int, now_ms: int, size: int = SIZE) -> Catalogue:
     travels = rng.random(size) < 0.1  # a tenth of the videos is not from where their creator is from
     home = np.where(travels, rng.choice(len(HOMES), size), home_of_creator[creators])
     quality_of_creator = rng.normal(size=len(creator_id))
-    quality = QUALITY_OF_CREATOR * quality_of_creator[creators] + np.sqrt(1 - QUALITY_OF_CREATOR**2) * rng.normal(size=size)
+    quality = QUALITY_OF_CREATOR * quality_of_creator[creators] + np.sqrt(1 - QUALITY_OF_CREATOR**2) * rng.normal(
+        size=size
+    )
     return Catalogue(
         seed=seed,
         now_ms=now_ms,
@@ -175,7 +181,7 @@ def grow(seed: int, now_ms: int, size: int = SIZE) -> Catalogue:
 def _creators(
     rng: np.random.Generator, videos: RealVideos, people: RealPeople
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Ids of all creators (KuaiRand's authors, then the people who publish), the author's row per real video, the house genre."""
+    """Creator ids (KuaiRand's authors, then people who publish), the row there per real video, genre of the house."""
     authors, first_video, author_row = np.unique(videos.author, return_index=True, return_inverse=True)
     publishing = np.flatnonzero(people.author)
     genre_of_people = videos.genre[rng.integers(0, len(videos), len(publishing))]
@@ -184,8 +190,9 @@ def _creators(
 
 
 def _fame(rng: np.random.Generator, creators: int) -> NDArray[np.float64]:
-    weight = rng.permutation(np.arange(1, creators + 1, dtype=np.float64) ** -ZIPF)
-    return weight / weight.sum()
+    weight: NDArray[np.float64] = rng.permutation(np.arange(1, creators + 1, dtype=np.float64) ** -ZIPF)
+    fame: NDArray[np.float64] = weight / weight.sum()
+    return fame
 
 
 def _source(rng: np.random.Generator, videos: RealVideos, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -210,7 +217,7 @@ def _filled_durations(rng: np.random.Generator, videos: RealVideos) -> NDArray[n
 
 
 def _ages(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-    """Ages in ms: a share evenly over the last day (so that every hour has some), the rest ever sparser up to 90 days."""
+    """Ages in ms: a share evenly over the last day (every hour has some), the rest ever sparser up to 90 days."""
     today = rng.random(count) * DAY_MS
     earlier = np.exp(rng.uniform(np.log(DAY_MS), np.log(OLDEST_MS), count))
     ages: NDArray[np.int64] = np.where(rng.random(count) < FRESH_SHARE, today, earlier).astype(np.int64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foryou.contract.ids import uuid7
 from foryou.simulator.catalogue import Catalogue, Event, lasting_id
 from foryou.simulator.kuairand import real_people
 from foryou.simulator.words import GENRES, HOMES, JURISDICTION
@@ -82,7 +83,7 @@ def choose(population: Population, count: int, seed: int) -> NDArray[np.int64]:
 
 
 def follow_edges(population: Population, catalogue: Catalogue, person: int) -> NDArray[np.int64]:
-    """Rows of the creators whom a person follows: as many as the real table says (compressed), the famous and the liked first."""
+    """Rows of the creators whom a person follows: as many as really (compressed), drawn by fame and taste."""
     rng = np.random.default_rng([population.seed, 4, person])
     wanted = int(population.follows[person])
     draw = rng.choice(len(catalogue.creator_id), 6 * wanted, p=_pull(population, catalogue))
@@ -94,12 +95,12 @@ def follow_edges(population: Population, catalogue: Catalogue, person: int) -> N
 
 
 def follows(population: Population, catalogue: Catalogue, person: int, now_ms: int) -> Iterator[Event]:
-    """A person's `follow` events, ready for the wire; ids lasting, so that a repeat is a duplicate."""
+    """A person's `follow` events, ready for the wire. Said twice, they are new events that change nothing."""
     me = population.user_id(person)
     for creator in follow_edges(population, catalogue, person):
         target = catalogue.creator_id[creator]
         yield {
-            "event_id": lasting_id(population.seed, "follow", me, target),
+            "event_id": uuid7(now_ms),
             "event_type": "follow",
             "event_time": now_ms,
             "user_id": me,

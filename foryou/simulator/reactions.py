@@ -1,4 +1,4 @@
-"""How a person reacts to one video: a pure draw from expected enjoyment. The same person and video give the same reaction."""
+"""How a person reacts to one video: a pure draw from expected enjoyment. Same person, same video, same reaction."""
 
 import hashlib
 import math

@@ -1,8 +1,8 @@
 """What nobody but the simulator knows: how much a person would enjoy a video.
 
-enjoyment = sigmoid(BIAS + INTEREST·i + QUALITY·q + LANGUAGE·l + LENGTH·t): i the person's interest in the genre beside the
-strongest one (0…1), q the video's quality (standard normal), l whether it is in the person's language, t how well its length
-suits (0…1). In a row of the same genre every further video is enjoyed a little less.
+enjoyment = sigmoid(BIAS + INTEREST·i + QUALITY·q + LANGUAGE·l + LENGTH·t): i the person's interest in the genre beside
+the strongest one (0…1), q the video's quality (standard normal), l whether it is in the person's language, t how well
+its length suits (0…1). In a row of the same genre every further video is enjoyed a little less.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a bounded set of kept-alive loopback connections: all that a phone needs, and cheap enough for a load."""
+"""HTTP/1.1 over a bounded set of kept-alive loopback connections: what a phone needs, cheap enough for a load."""
 
 import asyncio
 import ipaddress
@@ -45,11 +45,14 @@ class Connection:
         self._pipes: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(self, method: str, path: str, headers: str, body: bytes) -> Answer:
-        """One request, one answer. Raises OSError (ConnectionError among them) when there is none: it may have arrived."""
+        """One request, one answer. Raises OSError when none came; the request may have arrived all the same."""
+        if self._pipes is not None and self._pipes[0].at_eof():
+            self.close()  # the server closed it while idle: nothing of this request was sent
         if self._pipes is None:
             self._pipes = await asyncio.open_connection(*self._at, limit=1 << 20)
         reader, writer = self._pipes
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._at[0]}:{self._at[1]}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+        host, port = self._at
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         try:
             writer.write(head.encode("latin-1") + body)
             await writer.drain()
@@ -74,7 +77,9 @@ class Connection:
 async def _read_answer(reader: asyncio.StreamReader) -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     status = int(head[0].split(" ", 2)[1])
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return Answer(status, headers, await _read_chunks(reader))
     length = int(headers.get("content-length", "0"))
@@ -124,6 +129,8 @@ class Door:
     async def __aenter__(self) -> "Door":
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for connection in self._all:
             connection.close()

@@ -8,17 +8,65 @@ THINGS: dict[str, tuple[str, ...]] = {
     "comedy": ("landlord", "group chat", "job interview", "in-laws", "wrong number", "speed date", "office fridge"),
     "dance": ("hallway shuffle", "two-step", "wedding floor", "locking drill", "salsa turn", "street cypher", "waltz"),
     "music": ("loop pedal", "kitchen guitar", "choir practice", "broken piano", "beat tape", "busking spot", "chorus"),
-    "cooking": ("flatbread", "plum dumplings", "miso butter corn", "lentil stew", "tomato tart", "pickles", "crispy rice"),
-    "street-food": ("night market", "noodle cart", "corner grill", "dosa stand", "taco window", "fried dough", "skewers"),
+    "cooking": (
+        "flatbread",
+        "plum dumplings",
+        "miso butter corn",
+        "lentil stew",
+        "tomato tart",
+        "pickles",
+        "crispy rice",
+    ),
+    "street-food": (
+        "night market",
+        "noodle cart",
+        "corner grill",
+        "dosa stand",
+        "taco window",
+        "fried dough",
+        "skewers",
+    ),
     "pets": ("three-legged cat", "puppy", "grumpy parrot", "old hound", "rescue kitten", "hamster maze", "goose"),
     "wildlife": ("kingfisher", "fox den", "tide pool", "urban owl", "otter family", "moth trap", "badger path"),
     "football": ("free kick", "five-a-side", "goal line save", "nutmeg", "away day", "corner routine", "keeper drill"),
-    "basketball": ("crossover", "half-court shot", "street court", "no-look pass", "buzzer beater", "zone press", "layup"),
-    "fitness": ("push-up ladder", "ten-minute core", "kettlebell flow", "couch to 5k", "mobility drill", "plank", "rope"),
+    "basketball": (
+        "crossover",
+        "half-court shot",
+        "street court",
+        "no-look pass",
+        "buzzer beater",
+        "zone press",
+        "layup",
+    ),
+    "fitness": (
+        "push-up ladder",
+        "ten-minute core",
+        "kettlebell flow",
+        "couch to 5k",
+        "mobility drill",
+        "plank",
+        "rope",
+    ),
     "running": ("hill repeats", "night run", "trail marathon", "park loop", "long run", "interval track", "new shoes"),
-    "beauty": ("winged liner", "five-minute face", "skin barrier", "red lip", "sunscreen test", "brow shape", "glass skin"),
+    "beauty": (
+        "winged liner",
+        "five-minute face",
+        "skin barrier",
+        "red lip",
+        "sunscreen test",
+        "brow shape",
+        "glass skin",
+    ),
     "hair": ("curl routine", "home fringe", "box braids", "fade", "copper dye", "silk press", "low bun"),
-    "fashion": ("thrift haul", "capsule wardrobe", "linen suit", "mended jeans", "vintage coat", "sneaker rack", "scarf"),
+    "fashion": (
+        "thrift haul",
+        "capsule wardrobe",
+        "linen suit",
+        "mended jeans",
+        "vintage coat",
+        "sneaker rack",
+        "scarf",
+    ),
     "travel": ("night train", "mountain hut", "island ferry", "old town", "desert road", "hostel roof", "border walk"),
     "city-life": ("roof garden", "tram line", "corner shop", "canal walk", "blue hour", "market hall", "courtyard"),
     "gaming": ("speedrun", "boss fight", "cosy farm", "ranked climb", "pixel dungeon", "couch co-op", "secret room"),
@@ -29,7 +77,15 @@ THINGS: dict[str, tuple[str, ...]] = {
     "space": ("moon crater", "comet", "rocket landing", "Saturn", "night sky", "star trail", "meteor shower"),
     "history": ("Roman road", "lost port", "siege tower", "old map", "silk letter", "bronze mirror", "first bicycle"),
     "books": ("slow mystery", "reading nook", "library haul", "short stories", "annotated copy", "poem", "sad ending"),
-    "film": ("one-take scene", "practical effect", "quiet ending", "title sequence", "stunt rehearsal", "score", "prop"),
+    "film": (
+        "one-take scene",
+        "practical effect",
+        "quiet ending",
+        "title sequence",
+        "stunt rehearsal",
+        "score",
+        "prop",
+    ),
     "art": ("ink wash", "gouache sky", "clay bust", "life drawing", "mural", "lino print", "colour study"),
     "crafts": ("leather wallet", "felt fox", "crochet blanket", "candle mould", "origami lamp", "beadwork", "quilt"),
     "diy": ("squeaky door", "plywood shelf", "leaky tap", "paint job", "balcony bench", "tool wall", "garden gate"),
@@ -42,7 +98,15 @@ THINGS: dict[str, tuple[str, ...]] = {
     "school": ("exam week", "dorm room", "study timer", "group project", "field trip", "flash cards", "last day"),
     "language": ("false friends", "tongue twister", "dialect", "loan words", "accent swap", "one new verb", "proverb"),
     "finance": ("first budget", "index fund", "rent split", "side income", "tax form", "cash envelope", "debt plan"),
-    "magic": ("card force", "coin vanish", "street mind-reading", "rope trick", "cups and balls", "fake thumb", "bluff"),
+    "magic": (
+        "card force",
+        "coin vanish",
+        "street mind-reading",
+        "rope trick",
+        "cups and balls",
+        "fake thumb",
+        "bluff",
+    ),
     "calm": ("rain on a tent", "tea ceremony", "slow lathe", "snow walk", "page turning", "soap cutting", "waves"),
 }
 GENRES: tuple[str, ...] = tuple(THINGS)
@@ -86,20 +150,30 @@ PLACES: tuple[str, ...] = (
     "Lisbon", "Osaka", "Recife", "Lagos", "Kraków", "Oaxaca", "Busan", "Izmir", "Lyon", "Leeds", "Pune", "Bandung",
     "Tromsø", "Medellín", "Accra", "Tbilisi", "Ghent", "Perth", "Halifax", "Dakar", "the kitchen", "the garage",
 )  # fmt: skip
-TRENDING: tuple[str, ...] = ("fyp", "viral", "weekend", "challenge", "oneminute", "duetme", "learnontheapp", "throwback")
+TRENDING: tuple[str, ...] = (
+    "fyp",
+    "viral",
+    "weekend",
+    "challenge",
+    "oneminute",
+    "duetme",
+    "learnontheapp",
+    "throwback",
+)
 
 FIRST: tuple[str, ...] = (
     "mira", "tomas", "aiko", "lucia", "kwame", "noor", "freya", "dario", "ines", "yusuf", "hana", "oskar", "priya",
     "leo", "zainab", "mateo", "elif", "juna", "soren", "camila", "arjun", "billie", "chidi", "wren", "paulo", "sana",
 )  # fmt: skip
 SECOND: tuple[str, ...] = (
-    "makes", "outside", "daily", "studio", "on.film", "at.home", "after.dark", "unboxed", "and.co", "in.motion", "notes",
-    "explains", "lab", "corner", "club", "walks", "tries", "archive", "live", "radio", "atlas", "works",
+    "makes", "outside", "daily", "studio", "on.film", "at.home", "after.dark", "unboxed", "and.co", "in.motion",
+    "notes", "explains", "lab", "corner", "club", "walks", "tries", "archive", "live", "radio", "atlas", "works",
 )  # fmt: skip
 
 # (region, language, share). A person's and a video's home; no claim about the real world.
 HOMES: tuple[tuple[str, str, float], ...] = (
-    ("US", "en", 0.20), ("GB", "en", 0.08), ("IN", "hi", 0.12), ("BR", "pt", 0.12), ("MX", "es", 0.09), ("ES", "es", 0.05),
-    ("ID", "id", 0.10), ("JP", "ja", 0.07), ("KR", "ko", 0.04), ("DE", "de", 0.05), ("FR", "fr", 0.05), ("TR", "tr", 0.03),
+    ("US", "en", 0.20), ("GB", "en", 0.08), ("IN", "hi", 0.12), ("BR", "pt", 0.12),
+    ("MX", "es", 0.09), ("ES", "es", 0.05), ("ID", "id", 0.10), ("JP", "ja", 0.07),
+    ("KR", "ko", 0.04), ("DE", "de", 0.05), ("FR", "fr", 0.05), ("TR", "tr", 0.03),
 )  # fmt: skip
 JURISDICTION: dict[str, str] = {"DE": "gdpr", "FR": "gdpr", "ES": "gdpr", "GB": "uk-gdpr", "US": "ccpa", "BR": "lgpd"}
