@@ -15,7 +15,9 @@ WHERE verdict = 'clean' AND video_id IS NOT NULL
 UNION ALL
 SELECT :no_verdict, PROCTIME(), app_id, video_id, salt, category, creator_key, duration_ms, `language`, region,
        CASE WHEN event_type = 'video_published' THEN COALESCE(published_at, event_time) ELSE published_at END
-FROM `events.content.v1` CROSS JOIN UNNEST(:salt_list) AS salts (salt);
+FROM (SELECT *, ABS(MOD(HASH_CODE(video_id), :salts)) AS h FROM `events.content.v1`)
+     -- All salts, from h round to h: an array of mere constants would be planned as a stateful join on one task.
+     CROSS JOIN UNNEST(ARRAY[:salts_from_h]) AS salts (salt);
 
 -- view: with_video
 SELECT :verdict, category, creator_key, video_duration_ms, video_language, video_region, published_at
