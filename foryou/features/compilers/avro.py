@@ -1,4 +1,6 @@
-"""From a view to the Avro schema of its tiles, the value of the view's topic. The key is raw text: see View.key_columns."""
+"""From a view to the Avro schema of its tiles, the value of the view's topic. The key is raw text: see
+View.key_columns.
+"""
 
 from __future__ import annotations
 

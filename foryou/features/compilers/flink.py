@@ -1,9 +1,9 @@
-"""Flink SQL: the dialect, the types, the tile queries and their sinks. Runs in the streaming environment: sqlglot and no more."""
+"""Flink SQL: the dialect, the types, the tile queries and their sinks. Runs in the streaming environment, too."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqlglot import Dialect, exp, generator, tokens
@@ -14,13 +14,13 @@ from foryou.features.compilers.sql import Engine, Part, tile_query, to_sql
 from foryou.features.spec import View
 
 
-class Flink(Dialect):
+class Flink(Dialect):  # type: ignore[misc]  # sqlglot is untyped to us
     """What sqlglot has to know of Flink SQL to write our queries."""
 
-    class Tokenizer(tokens.Tokenizer):
+    class Tokenizer(tokens.Tokenizer):  # type: ignore[misc]
         IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`"]
 
-    class Generator(generator.Generator):
+    class Generator(generator.Generator):  # type: ignore[misc]
         TYPE_MAPPING: ClassVar[dict[Any, str]] = {
             **generator.Generator.TYPE_MAPPING,
             exp.DataType.Type.TEXT: "STRING",
@@ -28,8 +28,8 @@ class Flink(Dialect):
         }
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **generator.Generator.TRANSFORMS,
-            exp.Array: lambda self, e: f"ARRAY[{self.expressions(e, flat=True)}]",
             exp.Mod: lambda self, e: self.func("MOD", e.this, e.expression),
+            exp.Property: lambda self, e: f"{self.sql(e, 'this')} = {self.sql(e, 'value')}",
         }
 
 
@@ -50,7 +50,7 @@ _PRIMITIVES = {
 
 
 def flink_type(avro: Any) -> str:
-    """The Flink SQL type that reads and writes an Avro type. Raises ValueError for a union of more than null and one type."""
+    """The Flink SQL type that reads and writes an Avro type. Raises ValueError where Flink has none."""
     match avro:
         case ["null", inner] | [inner, "null"]:
             return flink_type(inner).removesuffix(" NOT NULL")
@@ -75,12 +75,6 @@ def _salt(text: Part, salts: int) -> Part:
     return exp.func("ABS", exp.Mod(this=hashed, expression=exp.Literal.number(salts)))
 
 
-def _unnest(sizes: tuple[int, ...]) -> exp.Join:
-    array = exp.Array(expressions=[exp.cast(exp.Literal.number(size), "BIGINT") for size in sizes])
-    alias = exp.TableAlias(this=exp.to_identifier("sizes"), columns=[exp.to_identifier("tile_ms")])
-    return exp.Join(this=exp.Unnest(expressions=[array], alias=alias), kind="CROSS")
-
-
 def _collect(condition: Part, values: list[Part], record: AvroSchema) -> Part:
     row = exp.cast(exp.func("ROW", *values), _type(flink_type(record).removesuffix(" NOT NULL")))
     return exp.IgnoreNulls(this=exp.ArrayAgg(this=exp.Case().when(condition, row)))
@@ -90,9 +84,50 @@ def _type(flink: str) -> exp.DataType:
     return exp.DataType(this=exp.DataType.Type.USERDEFINED, kind=flink)
 
 
-FLINK = Engine(dialect=Flink, salt=_salt, unnest=_unnest, collect=_collect)
+FLINK = Engine(dialect=Flink, salt=_salt, collect=_collect)
 
 
 def tile_select(view: View, epoch: int) -> str:
     """The query that yields the view's tiles from `contributions`, under a job epoch."""
     return to_sql(tile_query(view, FLINK, epoch), FLINK)
+
+
+def tile_sink(view: View, kafka: str, registry: str, options: Mapping[str, str] | None = None) -> str:
+    """CREATE TABLE of the view's topic, named like the topic: keyed upserts under the text app|entity|…|tile_start.
+
+    `kafka` is host:port, `registry` the URL before /subjects; `options` are further options of the connector.
+    """
+    schema = tile_schema(view)
+    with_options = {
+        "connector": "upsert-kafka",
+        "topic": view.topic,
+        "properties.bootstrap.servers": kafka,
+        # Raw text, so that every language finds the key: no quotes, and no part of a key may hold the delimiter (the
+        # door sees to it).
+        "key.format": "csv",
+        "key.csv.field-delimiter": "|",
+        "key.csv.disable-quote-character": "true",
+        "value.format": "avro-confluent",
+        "value.avro-confluent.url": registry,
+        "value.avro-confluent.subject": f"{view.topic}-value",
+        "value.avro-confluent.schema": json.dumps(schema, ensure_ascii=False),
+        "value.fields-include": "ALL",
+        # At least once: the reader keeps the larger (epoch, n), and exactly-once would publish at checkpoints only.
+        "sink.delivery-guarantee": "at-least-once",
+        **(options or {}),
+    }
+    return to_sql(create_table(view.topic, flink_columns(schema), view.key_columns, with_options), FLINK)
+
+
+def create_table(
+    name: str, columns: list[tuple[str, str]], key: Sequence[str], options: Mapping[str, str]
+) -> exp.Create:
+    """CREATE TABLE for any connector; an empty key means no primary key."""
+    defined: list[Part] = [exp.ColumnDef(this=exp.to_identifier(column), kind=_type(kind)) for column, kind in columns]
+    if key:
+        defined.append(exp.PrimaryKey(expressions=[exp.column(column) for column in key], options=["NOT ENFORCED"]))
+    table = exp.Table(this=exp.to_identifier(name, quoted=True))
+    settings = [exp.Property(this=exp.Literal.string(k), value=exp.Literal.string(v)) for k, v in options.items()]
+    return exp.Create(
+        this=exp.Schema(this=table, expressions=defined), kind="TABLE", properties=exp.Properties(expressions=settings)
+    )

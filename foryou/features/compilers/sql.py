@@ -1,14 +1,16 @@
 """From a view to SQL, for any engine: one AST, and an `Engine` that says where engines differ.
 
-The query reads `contributions`: the columns of events.clean with `sign` (+1: the event itself, −1: the withdrawal of an earlier
-one), `tile_time` (time, or for −1 cancels_time) and `nth` (running number of the event within the person's minute). It
-yields the columns of compilers.avro.tile_schema, in their order.
+The query reads `contributions`: the columns of events.clean with `sign` (+1: the event itself, −1: the withdrawal of
+an earlier one), `tile_time` (time, or for −1 cancels_time) and `nth` (running number of the event within the person's
+minute). It yields the columns of compilers.avro.tile_schema, in their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
 
 from sqlglot import Dialect, exp
 
@@ -18,7 +20,7 @@ from foryou.features.compilers.avro import tile_schema
 from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total
 from foryou.features.spec import View
 
-Part = exp.Expression
+Part: TypeAlias = exp.Expression
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ class Engine:
 
     dialect: type[Dialect]
     salt: Callable[[Part, int], Part]  # (string, salts) → 0 … salts − 1, the same for the same string
-    unnest: Callable[[tuple[int, ...]], exp.Join]  # makes a row per tile size: the column tile_ms
     collect: Callable[[Part, list[Part], AvroSchema], Part]  # (condition, values, record type) → list of records
 
 
@@ -50,25 +51,31 @@ def tile_query(view: View, engine: Engine, epoch: int) -> exp.Select:
 
 
 def to_sql(query: Part, engine: Engine) -> str:
-    """The query's text, laid out for people."""
-    return query.sql(dialect=engine.dialect, pretty=True, identify=True, comments=False)
+    """The text of a query or statement, laid out for people."""
+    text: str = query.sql(dialect=engine.dialect, pretty=True, identify=True, comments=False)
+    return text
 
 
-def _in_tiles(view: View, engine: Engine) -> exp.Select:
-    """Contributions with the tile (one per size) and the salt that they fall into."""
-    sizes = tuple(resolution.ms for resolution in view.tiles)
-    size: Part = _column("tile_ms") if len(sizes) > 1 else _bigint(exp.Literal.number(sizes[0]))
-    start = exp.Sub(this=_column("tile_time"), expression=exp.Mod(this=_column("tile_time"), expression=size.copy()))
-    salt = exp.Literal.number(0) if view.salts == 1 else engine.salt(_column("event_id"), view.salts)
-    query = exp.select(
-        exp.Star(),
-        _named(salt, "salt"),
-        *([_named(size, "tile_ms")] if len(sizes) == 1 else []),
-        _named(start, "tile_start"),
-    ).from_(exp.to_table("contributions"))
-    if len(sizes) > 1:
-        query = query.join(engine.unnest(sizes))
-    return query if view.where == "TRUE" else query.where(predicate.parse(view.where).copy())
+def _in_tiles(view: View, engine: Engine) -> Part:
+    """Contributions with the tile and the salt that they fall into: once per tile size.
+
+    UNION ALL, for Flink plans a CROSS JOIN UNNEST of a constant array as a join: all rows in its state, on one core.
+    """
+
+    def of_size(tile_ms: int) -> exp.Select:
+        size = _bigint(exp.Literal.number(tile_ms))
+        into = exp.Mod(this=_column("tile_time"), expression=size.copy())
+        salt = exp.Literal.number(0) if view.salts == 1 else engine.salt(_column("event_id"), view.salts)
+        query = exp.select(
+            exp.Star(),
+            _named(salt, "salt"),
+            _named(size, "tile_ms"),
+            _named(exp.Sub(this=_column("tile_time"), expression=into), "tile_start"),
+        ).from_(exp.to_table("contributions"))
+        return query if view.where == "TRUE" else query.where(predicate.parse(view.where).copy())
+
+    branches = [of_size(resolution.ms) for resolution in view.tiles]
+    return reduce(lambda left, right: exp.union(left, right, distinct=False), branches)
 
 
 def _aggregate(name: str, op: Operation, view: View, engine: Engine) -> Part:
