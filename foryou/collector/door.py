@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from foryou.collector.gate import Accepted, Gate, Refused
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
 from foryou.collector.split import Unsplittable, split

@@ -1,0 +1,84 @@
+import asyncio
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from foryou.collector.door import REJECTED, Door
+from foryou.collector.doors import add_doors
+from foryou.collector.gate import Gate
+from foryou.collector.producer import MemoryLog
+from foryou.contract.codec import Decoder, Encoder
+from foryou.contract.events import Lane
+from foryou.contract.identity import Identity
+from foryou.contract.schemas import schema
+from foryou.contract.topics import TOPICS
+from foryou.service.metrics import Metrics
+from foryou.service.rsgi import Router
+from foryou.service.testing import Answer, ask
+
+NOW = 1_790_000_000_000  # 2026-09-21
+KEY = "fy_test"
+TOPICS_WRITTEN = [*(lane.value for lane in Lane), REJECTED]
+
+
+@dataclass
+class Collector:
+    """A collector whose log is in memory and whose clock stands still."""
+
+    identity: Identity = field(default_factory=lambda: Identity(b"s" * 32))
+    log: MemoryLog = field(default_factory=MemoryLog)
+    metrics: Metrics = field(default_factory=Metrics)
+    registered: bool = True
+
+    def __post_init__(self):
+        schemas = {name: schema(TOPICS[name].schema) for name in TOPICS_WRITTEN}
+        self.encoders = {name: Encoder(schemas[name], number) for number, name in enumerate(TOPICS_WRITTEN, 1)}
+        self.decode = Decoder(lambda number: schemas[TOPICS_WRITTEN[number - 1]])
+        self.gate = Gate(self.identity)
+        door = Door(
+            {KEY: "demo"},
+            self.gate,
+            self.log,
+            lambda: self.encoders if self.registered else None,
+            self.metrics,
+            clock_ms=lambda: NOW,
+        )
+        self.router = Router(self.metrics, self.log.waiting_for)
+        add_doors(self.router, door)
+
+    def ask(self, method, path, body=b"", headers=None) -> Answer:
+        return asyncio.run(ask(self.router, method, path, body, {"authorization": f"Bearer {KEY}", **(headers or {})}))
+
+    def post(self, body, content_type="application/json") -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.ask("POST", "/v1/events", raw, {"content-type": content_type})
+
+    def records(self, topic) -> list[dict]:
+        return [self.decode(record.value) for record in self.log.of(topic)]
+
+    def keys(self, topic) -> list[str]:
+        return [record.key for record in self.log.of(topic)]
+
+    def rejected(self) -> list[dict]:
+        return self.records(REJECTED)
+
+    def counted(self, what) -> float:
+        lanes = [*(lane.value for lane in Lane), "unknown"]
+        return sum(self.metrics.value(f"foryou_collector_{what}_total", lane=lane) for lane in lanes)
+
+
+@pytest.fixture
+def collector():
+    return Collector()
+
+
+@pytest.fixture
+def like():
+    """A valid event; pass what shall be different."""
+
+    def make(**changes):
+        event = {"event_type": "like", "user_id": "u1", "video_id": "v1", "event_time": NOW - 50, **changes}
+        return {name: value for name, value in event.items() if value is not None}
+
+    return make
