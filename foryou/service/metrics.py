@@ -93,6 +93,7 @@ _RANKER = (
     _counter("foryou_ranker_removed_total", "Candidates removed, by the filter's name.", "filter"),
     _counter("foryou_ranker_served_total", "Items served.", "source"),
     _counter("foryou_ranker_feature_misses_total", "Feeds whose features could not be read, by view.", "view"),
+    _counter("foryou_ranker_relaxed_total", "Items that broke a cap of diversity because a page would not be full."),
     _counter("foryou_ranker_served_log_errors_total", "Feeds that Kafka did not take into feed.served."),
     _counter("foryou_ranker_consumed_total", "Records read into the ranker's memory.", "topic"),
     _histogram("foryou_ranker_stage_seconds", READ_S, "One stage of the pipeline.", "stage"),

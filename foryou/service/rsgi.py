@@ -111,18 +111,23 @@ class Route:
 
 
 class Router:
-    """Routes requests. `waiting_for` names what the process lacks; while it is not empty, /healthz answers 503."""
+    """Routes requests. `waiting_for` names what the process lacks; while it is not empty, /healthz answers 503.
+
+    `detail` adds members to /healthz, such as what is old although the process answers.
+    """
 
     def __init__(
         self,
         metrics: Metrics,
         waiting_for: Callable[[], list[str]] = list,
         *,
+        detail: Callable[[], Mapping[str, Any]] = dict,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self.metrics = metrics
         self._waiting_for = waiting_for
+        self._detail = detail
         self._clock_ms = clock_ms
         self._body_timeout_s = body_timeout_s
         self._exact: dict[tuple[str, str], Route] = {}
@@ -246,8 +251,9 @@ class Router:
     async def _healthz(self, _: Request) -> Response:
         waiting = self._waiting_for()
         if waiting:
-            return json_response(503, {"status": "waiting", "waiting_for": waiting}, (("retry-after", "1"),))
-        return json_response(200, {"status": "ok"})
+            said = {"status": "waiting", "waiting_for": waiting, **self._detail()}
+            return json_response(503, said, (("retry-after", "1"),))
+        return json_response(200, {"status": "ok", **self._detail()})
 
 
 def _refusal(refused: Problem, request_id: str) -> Response:

@@ -1,0 +1,1 @@
+"""The stage that picks a page of different things."""

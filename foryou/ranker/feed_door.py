@@ -1,0 +1,187 @@
+"""The door of the feed: who asks, for whom, how much; a page or a problem."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from foryou.contract.identity import Identity
+from foryou.contract.ids import uuid7
+from foryou.ranker.pipeline import PIPELINE, Page, Pipeline, rank
+from foryou.ranker.query import FeedRequest, Query
+from foryou.ranker.side_effects.served_log import ServedLog
+from foryou.ranker.side_effects.served_record import served_record
+from foryou.ranker.user_features import FeatureReader, FeaturesUnavailable, UserFeatures
+from foryou.ranker.weights import Weights
+from foryou.ranker.world import Worlds
+from foryou.service.metrics import Metrics
+from foryou.service.problem import Problem
+from foryou.service.rsgi import Headers, Request, Response, json_response
+
+MAX_LIMIT = 50
+DEFAULT_LIMIT = 10
+CONTEXT = ("network", "device", "os", "app_version", "locale", "region", "language")  # may be said; logged as said
+TRENDING = "trending"  # the fallback: the viewer's features could not be read
+_ID = re.compile(r"[^\x00-\x1f\x7f|\ufffd]{1,128}")
+_WORD = re.compile(r"[^\x00-\x1f\x7f\ufffd]{0,64}")
+_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>'; `foryou status` shows it"
+
+
+class FeedDoor:
+    """GET /v1/feed. Ranking takes milliseconds and runs in the event loop, so two pages of a viewer cannot cross."""
+
+    def __init__(
+        self,
+        write_keys: Mapping[str, str],
+        identity: Identity,
+        worlds: Worlds,
+        features: FeatureReader,
+        served: ServedLog,
+        weights: Weights,
+        metrics: Metrics,
+        waiting_for: Callable[[], list[str]] = list,
+        *,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        pipeline: Pipeline = PIPELINE,
+    ) -> None:
+        self._write_keys, self._identity = dict(write_keys), identity
+        self._worlds, self._features, self._served = worlds, features, served
+        self._weights, self._metrics, self._pipeline = weights, metrics, pipeline
+        self._waiting_for, self._clock_ms = waiting_for, clock_ms
+
+    async def get_feed(self, request: Request) -> Response:
+        """A page of 1 to 50 items; fewer than asked for when the viewer has seen all the rest."""
+        started = time.perf_counter()
+        app_id = self._app_of(request.headers)
+        asked = self._parse(request, app_id)
+        self._refuse_when_waiting()
+        features, fallback = await self._read_features(asked)
+        world = self._worlds[app_id]
+        if world.shelves is None:
+            world.restock(self._weights, asked.now_ms)
+        # From here to mark_served nothing awaits: the same viewer's next request sees this page as seen.
+        query = Query(asked, world, self._weights, features)
+        page = rank(query, self._pipeline)
+        world.viewers.mark_served(asked.user_key, page.rows.tolist())
+        self._served.put(served_record(query, page, fallback))
+        self._count(page, fallback)
+        self._metrics.histogram("foryou_ranker_feed_seconds").observe(time.perf_counter() - started)
+        return json_response(200, _answer(asked, page, fallback, self._weights.version))
+
+    async def _read_features(self, asked: FeedRequest) -> tuple[UserFeatures | None, str | None]:
+        started = time.perf_counter()
+        try:
+            return await self._features.read(asked.app_id, asked.user_key, asked.now_ms), None
+        except FeaturesUnavailable:
+            self._metrics.counter("foryou_ranker_feature_misses_total", view="ranking_v1").inc()
+            return None, TRENDING
+        finally:
+            took = time.perf_counter() - started
+            self._metrics.histogram("foryou_ranker_stage_seconds", stage="user_features").observe(took)
+
+    def _count(self, page: Page, fallback: str | None) -> None:
+        metrics = self._metrics
+        metrics.counter("foryou_ranker_feeds_total", fallback=fallback or "none").inc()
+        for source, count in page.brought.items():
+            metrics.counter("foryou_ranker_candidates_total", source=source).inc(count)
+        for filter_, rows in page.removed.items():
+            metrics.counter("foryou_ranker_removed_total", filter=filter_).inc(len(rows))
+        for stage, seconds in page.seconds.items():
+            metrics.histogram("foryou_ranker_stage_seconds", stage=stage).observe(seconds)
+        for item in page.items:
+            metrics.counter("foryou_ranker_served_total", source=item.source).inc()
+        if page.relaxed:
+            metrics.counter("foryou_ranker_relaxed_total").inc(page.relaxed)
+
+    def _app_of(self, headers: Headers) -> str:
+        header: str = headers.get("authorization") or ""
+        scheme, _, key = header.partition(" ")
+        app_id = self._write_keys.get(key.strip()) if scheme.lower() == "bearer" else None
+        if app_id is None:
+            said = "the write key is not known here" if header else "there is no write key"
+            challenge = (("www-authenticate", 'Bearer realm="foryou"'),)
+            raise Problem(
+                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
+            )
+        return app_id
+
+    def _refuse_when_waiting(self) -> None:
+        waiting = self._waiting_for()
+        if waiting:
+            raise Problem(
+                503,
+                "Not available",
+                f"the ranker waits for {', '.join(waiting)}",
+                remedy="ask again after 1 s",
+                reason="unavailable",
+                headers=(("retry-after", "1"),),
+                waiting_for=waiting,
+            )
+
+    def _parse(self, request: Request, app_id: str) -> FeedRequest:
+        try:
+            said = request.query()
+        except ValueError:
+            raise _bad("query", "there are more than 100 parameters", "send those that you need") from None
+        now_ms = self._clock_ms()
+        context = {name: _word(name, said[name]) for name in CONTEXT if said.get(name)}
+        return FeedRequest(
+            app_id=app_id,
+            user_key=self._viewer(app_id, said),
+            limit=_limit(said.get("limit")),
+            request_id=uuid7(now_ms),  # ours, not the client's x-request-id: it seeds chance and joins the log
+            now_ms=now_ms,
+            region=context.get("region"),
+            language=context.get("language") or re.split("[-_]", context.get("locale", ""))[0] or None,
+            context=context,
+        )
+
+    def _viewer(self, app_id: str, said: Mapping[str, str]) -> str:
+        if "user_id" in said:
+            return self._identity.user_key(app_id, _id("user_id", said["user_id"]))
+        if "device_id" in said:
+            return self._identity.device_key(app_id, _id("device_id", said["device_id"]))
+        raise _bad("user_id", "there is no user_id", "send user_id=…, or device_id=… for a viewer without an account")
+
+
+def _answer(asked: FeedRequest, page: Page, fallback: str | None, version: str) -> dict[str, Any]:
+    items = [
+        {
+            "video_id": item.video_id,
+            "impression_id": item.impression_id,
+            "position": item.position,
+            "creator_id": item.creator_key,
+            "duration_ms": item.duration_ms,
+            "category": item.category,
+            "source": item.source,
+            "score": round(item.score, 6),
+        }
+        for item in page.items
+    ]
+    return {"request_id": asked.request_id, "items": items, "fallback": fallback, "model_version": version}
+
+
+def _bad(field: str, detail: str, remedy: str) -> Problem:
+    return Problem(400, "Bad request", detail, field, remedy, reason="bad_parameter")
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= MAX_LIMIT:
+        raise _bad("limit", f"limit is not a whole number from 1 to {MAX_LIMIT}", f"send limit=1 to limit={MAX_LIMIT}")
+    return int(text)
+
+
+def _id(name: str, text: str) -> str:
+    if not _ID.fullmatch(text):
+        told = f"{name} is empty, longer than 128 characters, or holds a control character, a '|' or broken UTF-8"
+        raise _bad(name, told, f"send {name} as your events do: 1 to 128 printable characters, percent-encoded")
+    return text
+
+
+def _word(name: str, text: str) -> str:
+    if not _WORD.fullmatch(text):
+        told = f"{name} is longer than 64 characters, or holds a control character or broken UTF-8"
+        raise _bad(name, told, f"leave {name} out, or send at most 64 characters")
+    return text

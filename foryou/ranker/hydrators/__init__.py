@@ -1,0 +1,1 @@
+"""Stages that add what is known: about the viewer to the query, about videos to the candidates."""

@@ -1,0 +1,1 @@
+"""What happens because a page was served."""

@@ -1,0 +1,37 @@
+"""All that the ranker knows of one app, and the apps."""
+
+from dataclasses import dataclass, field
+
+from foryou.ranker.catalogue import Catalogue
+from foryou.ranker.rates import Rates
+from foryou.ranker.shelves import Shelves
+from foryou.ranker.viewers import Viewers
+from foryou.ranker.weights import Weights
+
+
+@dataclass
+class World:
+    """One app: videos, how they do, what viewers said and saw, and the shelves built from that."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    viewers: Viewers = field(default_factory=Viewers)
+    rates: Rates = field(init=False)
+    shelves: Shelves | None = None
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.catalogue)
+
+    def restock(self, weights: Weights, now_ms: int) -> Shelves:
+        """Builds the shelves anew when something changed since the last time."""
+        now = (self.catalogue.version, self.rates.version)
+        shelves = self.shelves
+        if shelves is None or now != (shelves.catalogue_version, shelves.rates_version):
+            shelves = self.shelves = Shelves.build(self.catalogue, self.rates, weights, now_ms)
+        return shelves
+
+
+class Worlds(dict[str, World]):
+    """One world per app, made when the app is first heard of."""
+
+    def __missing__(self, app_id: str) -> World:
+        return self.setdefault(app_id, World())
