@@ -1,7 +1,7 @@
 """The same people, given other videos: what a random and a popular feed would have been worth. Nothing of it is sent.
 
 Each person gets, in each arm, exactly as many videos as they were shown live; joy is the truth with fatigue, as live.
-Popular is given every advantage that a feed without persons can have: it knows the likes of the whole run before it began.
+Popular has every advantage that a feed without persons can have: it knows the likes of the whole run before it began.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""An open-loop load: batches leave on a fixed schedule whatever the answers, so that a slow platform cannot slow its own test.
+"""An open-loop load: batches leave on a fixed schedule whatever the answers; a slow platform cannot slow its own test.
 
-Latency is counted from the moment a batch should have left. When more than `in_flight` batches are unanswered a batch is
-not sent but counted as missed: a load that gives up quietly would lie.
+Latency is counted from the moment a batch should have left. When more than `in_flight` batches are unanswered a batch
+is not sent but counted as missed: a load that gives up quietly would lie.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ async def _post(door: Door, events: Sequence[Event], due: float, outcome: Outcom
 
 
 def taps(people: Sequence[str], videos: Sequence[str], rng: random.Random) -> MakeBatch:
-    """Plain taps of random people on random videos: mostly view_end, some likes. A batch is one person's, as from a phone."""
+    """Taps of random people on random videos: mostly view_end, some likes. A batch is one person's, as from a phone."""
 
     def make(count: int, now_ms: int) -> list[Event]:
         person = rng.choice(people)

@@ -44,14 +44,9 @@ _page = msgspec.json.Decoder(Page)
 _encode = msgspec.json.Encoder().encode
 
 
-class _Verdict(msgspec.Struct, frozen=True):
-    status: int = 202
-
-
 class _Verdicts(msgspec.Struct, frozen=True):
-    accepted: int | None = None
-    rejected: int | None = None
-    results: list[_Verdict] = msgspec.field(default_factory=list)
+    accepted: int
+    rejected: int
 
 
 _verdicts = msgspec.json.Decoder(_Verdicts)
@@ -152,8 +147,5 @@ def verdict(answer: Answer, sent: int) -> tuple[int, int]:
         return sent, 0
     if answer.status == 207:
         said = _verdicts.decode(answer.body)
-        if said.accepted is not None and said.rejected is not None:
-            return said.accepted, said.rejected
-        accepted = sum(each.status < 300 for each in said.results)
-        return accepted, len(said.results) - accepted
+        return said.accepted, said.rejected
     return (0, sent) if 400 <= answer.status < 500 else (0, 0)

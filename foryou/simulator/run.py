@@ -107,9 +107,12 @@ async def publish(
             taken += len(batch)
             progress(len(batch))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(worker())
+    workers = [asyncio.create_task(worker()) for _ in range(connections)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for each in workers:
+            each.cancel()
     return taken
 
 

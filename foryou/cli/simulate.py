@@ -1,0 +1,194 @@
+"""`foryou simulate`: made-up people on a real stack."""
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from foryou.service.settings import Settings
+from foryou.simulator.catalogue import SIZE, Catalogue, grow
+from foryou.simulator.people import World
+from foryou.simulator.percentiles import Percentiles
+from foryou.simulator.phone import HttpPhone
+from foryou.simulator.population import choose, settle
+from foryou.simulator.run import Plan, PublishFailed, arrive, live, publish
+from foryou.simulator.tally import Tally
+from foryou.simulator.truth import Truth
+from foryou.simulator.wire import Door, NotLoopback
+
+CONNECTIONS = 16
+CATALOGUE_SEED = 1
+STALE_MS = 12 * 3_600_000  # an older catalogue has no fresh videos left: published again with the clock of today
+
+app = typer.Typer(help="Made-up people who use a real stack.", invoke_without_command=True, no_args_is_help=False)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published to an app: enough to grow the same catalogue again."""
+
+    seed: int
+    size: int
+    now_ms: int
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the stack listens and with which key we speak."""
+
+    settings: Settings
+    write_key: str
+    app_id: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Stack":
+        """The first write key of the settings' secrets."""
+        write_key, app_id = next(iter(settings.secrets().write_keys.items()))
+        return cls(settings, write_key, app_id)
+
+    def door(self, process: str, connections: int = CONNECTIONS) -> Door:
+        """The door of a process. Raises NotLoopback."""
+        return Door(self.settings.url(process), connections, self.write_key)
+
+    def memory(self) -> Path:
+        """Where we remember what was published."""
+        return self.settings.home / "simulator" / f"catalogue-{self.app_id}.json"
+
+
+def remembered(path: Path) -> Published | None:
+    """What was published before; None if nothing, or if the note is not readable."""
+    try:
+        return Published(**json.loads(path.read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+async def ensure_catalogue(
+    stack: Stack, seed: int, size: int, now_ms: int, progress: Progress
+) -> tuple[Catalogue, int]:
+    """The published catalogue and how many videos had to be sent: none when the stack has it and it is not stale."""
+    before = remembered(stack.memory())
+    fresh = before is not None and (before.seed, before.size) == (seed, size) and now_ms - before.now_ms < STALE_MS
+    catalogue = await asyncio.to_thread(grow, seed, before.now_ms if fresh and before else now_ms, size)
+    if fresh:
+        return catalogue, 0
+    bar = progress.add_task("publishing videos", total=len(catalogue))
+    async with stack.door("collector", 4) as door:
+        sent = await publish(door, catalogue.all_published(), 4, lambda done: progress.advance(bar, done))
+    stack.memory().parent.mkdir(parents=True, exist_ok=True)
+    stack.memory().write_text(json.dumps(asdict(Published(seed, size, catalogue.now_ms))), "utf-8")
+    return catalogue, sent
+
+
+def bars(console: Console) -> Progress:
+    """Progress as every command of ours shows it."""
+    return Progress(
+        TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def world_of(catalogue: Catalogue) -> World:
+    """The world around a catalogue; its people follow from the same seed."""
+    population = settle(catalogue.seed)
+    return World(catalogue, population, Truth(population, catalogue))
+
+
+@app.callback()
+def simulate(
+    context: typer.Context,
+    people: Annotated[int, typer.Option(min=1, help="how many people")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="how long they live")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0, help="the same in minutes; wins over --seconds")] = 0.0,
+    seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
+    rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 400.0,
+    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+) -> None:
+    """Lets people live on the stack that is up: feeds, watches, likes, skips, leaves, comes back."""
+    if context.invoked_subcommand is not None:
+        return
+    console = Console()
+    duration = minutes * 60 if minutes else seconds
+    try:
+        asyncio.run(_simulate(console, Stack.of(Settings.load(os.environ)), people, duration, seed, rate, videos))
+    except (NotLoopback, PublishFailed, ValueError) as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(1) from error
+
+
+async def _simulate(
+    console: Console, stack: Stack, people: int, seconds: float, seed: int, rate: float, videos: int
+) -> None:
+    tally = Tally()
+    with bars(console) as progress:
+        catalogue, _ = await ensure_catalogue(stack, CATALOGUE_SEED, videos, _now_ms(), progress)
+        world = world_of(catalogue)
+        chosen = choose(world.population, people, seed)
+        async with stack.door("collector") as collector, stack.door("ranker") as ranker:
+            phone = HttpPhone(collector, ranker, tally)
+            await arrive(world, chosen, collector, phone, _now_ms())
+            bar = progress.add_task("people live (seconds)", total=int(seconds))
+            ticking = asyncio.create_task(tick(progress, bar, seconds))
+            diary = await live(world, chosen, seed, phone, Plan(seconds=seconds, rate=rate))
+            ticking.cancel()
+            progress.update(bar, completed=int(seconds))
+    table = Table("", "count", box=None)
+    for name, value in (
+        ("visits", diary.visits),
+        ("pages", diary.pages),
+        ("videos watched", len(diary.watched) + diary.strangers),
+        ("events sent", tally.sent),
+        ("accepted", tally.accepted),
+        ("rejected (broken on purpose: " + str(tally.broken_made) + ")", tally.rejected),
+        ("sent twice on purpose", tally.duplicates_made),
+        ("days old on purpose", tally.late_made),
+        ("no answer", tally.unsure),
+        ("feeds failed", tally.feed_failures),
+    ):
+        table.add_row(name, f"{value:,}")
+    console.print(table)
+    console.print(f"ack  {in_ms(tally.acks())}\nfeed {in_ms(tally.feeds())}")
+    if tally.first_failure:
+        console.print(f"[yellow]first failure: {tally.first_failure}")
+
+
+@app.command()
+def catalogue(
+    seed: Annotated[int, typer.Option(help="which catalogue")] = CATALOGUE_SEED,
+    videos: Annotated[int, typer.Option(help="how many videos")] = SIZE,
+) -> None:
+    """Publishes the catalogue through the collector, once: what the stack has already is not sent again."""
+    console = Console()
+    begin = time.perf_counter()
+    try:
+        with bars(console) as progress:
+            stack = Stack.of(Settings.load(os.environ))
+            grown, sent = asyncio.run(ensure_catalogue(stack, seed, videos, _now_ms(), progress))
+    except (NotLoopback, PublishFailed, ValueError) as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(1) from error
+    done = f"published {sent:,} videos in {time.perf_counter() - begin:.1f} s" if sent else "already published"
+    console.print(f"{done}: {len(grown):,} videos, {len(grown.creator_id):,} creators, seed {seed}")
+
+
+async def tick(progress: Progress, bar: "object", seconds: float) -> None:
+    """Moves a bar with the wall clock."""
+    for _ in range(int(seconds)):
+        await asyncio.sleep(1)
+        progress.advance(bar, 1)  # type: ignore[arg-type]
+
+
+def in_ms(latency: Percentiles) -> str:
+    """Percentiles in words."""
+    return f"p50 {latency.p50:.1f} ms · p99 {latency.p99:.1f} ms · max {latency.max:.1f} ms ({latency.count:,} answers)"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
