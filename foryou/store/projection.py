@@ -7,14 +7,15 @@ from datetime import timedelta
 from feast import Entity, FeatureView, Field
 from feast.types import Array, FeastType, Float64, Int64, String
 
+from foryou.features.compilers.feast import feast_fields
 from foryou.features.spec import View
 
 TYPES: dict[str, FeastType] = {
-    "int64": Int64,
-    "float64": Float64,
-    "string": String,
-    "list_string": Array(String),
-    "list_float64": Array(Float64),
+    "Int64": Int64,
+    "Float64": Float64,
+    "String": String,
+    "Array(String)": Array(String),
+    "Array(Float64)": Array(Float64),
 }
 FOREVER = timedelta(0)
 
@@ -29,10 +30,7 @@ def feature_view(view: View, app: Entity, entity: Entity) -> FeatureView:
         schema=[
             Field(name=app.join_key, dtype=String),
             Field(name=entity.join_key, dtype=String),
-            *(
-                Field(name=feature.name, dtype=TYPES[feature.dtype], description=feature.doc)
-                for feature in view.features
-            ),
+            *(Field(name=f.name, dtype=TYPES[f.dtype], tags=f.tags, description=f.doc) for f in feast_fields(view)),
         ],
         ttl=FOREVER,
         online=True,
