@@ -38,10 +38,29 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=repr).decode("utf-8", "replace")
 
 
+class Seldom(logging.Filter):
+    """Lets a message that begins alike pass once per `every_s`: librdkafka says a hundred times that Kafka is away."""
+
+    def __init__(self, every_s: float = 30.0) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record passes."""
+        head = record.getMessage()[:16]
+        if record.created - self._last.get(head, 0.0) < self._every_s or len(self._last) > 1_000:
+            return False
+        self._last[head] = record.created
+        return True
+
+
 def configure(process_name: str, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Sends every logger of this process to `stream` (stderr) as JSON lines. Entry points call it once, first."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(process_name))
+    librdkafka = logging.getLogger("librdkafka")  # what Kafka clients take as their `logger`
+    librdkafka.filters[:] = [Seldom()]
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, quieter in _QUIET.items():
         logging.getLogger(name).setLevel(quieter)

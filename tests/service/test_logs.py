@@ -33,3 +33,10 @@ def test_an_exception_and_an_odd_extra_stay_on_one_line(lines):
 
     (line,) = lines()
     assert "one\ntwo" in line["exception"] and line["what"] == repr(object)
+
+
+def test_librdkafkas_repeated_news_pass_once(lines):
+    for number in range(5):
+        logging.getLogger("librdkafka").error("FAIL [collector#producer-1] connect %d", number)
+
+    assert [line["message"] for line in lines()] == ["FAIL [collector#producer-1] connect 0"]
