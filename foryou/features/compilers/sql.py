@@ -29,6 +29,7 @@ class Engine:
 
     dialect: type[Dialect]
     salt: Callable[[Part, int], Part]  # (string, salts) → 0 … salts − 1, the same for the same string
+    veiled: Callable[[Part], Part]  # a constant that the planner must not take out of the GROUP BY
     collect: Callable[[Part, list[Part], AvroSchema], Part]  # (condition, values, record type) → list of records
 
 
@@ -64,13 +65,13 @@ def _in_tiles(view: View, engine: Engine) -> Part:
 
     def of_size(tile_ms: int) -> exp.Select:
         size = _bigint(exp.Literal.number(tile_ms))
-        into = exp.Mod(this=_column("tile_time"), expression=size.copy())
-        salt = exp.Literal.number(0) if view.salts == 1 else engine.salt(_column("event_id"), view.salts)
+        start = exp.Sub(this=_column("tile_time"), expression=exp.Mod(this=_column("tile_time"), expression=size))
+        named_size = engine.veiled(size.copy()) if len(view.tiles) == 1 else size.copy()
         query = exp.select(
             exp.Star(),
-            _named(salt, "salt"),
-            _named(size, "tile_ms"),
-            _named(exp.Sub(this=_column("tile_time"), expression=into), "tile_start"),
+            _named(engine.salt(_column("event_id"), view.salts), "salt"),
+            _named(named_size, "tile_ms"),
+            _named(start, "tile_start"),
         ).from_(exp.to_table("contributions"))
         return query if view.where == "TRUE" else query.where(predicate.parse(view.where).copy())
 
