@@ -1,0 +1,113 @@
+"""Up and down, as the CLI and the tests call them."""
+
+import fcntl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from foryou.local import state
+from foryou.local.home import Home, HomeUnusable
+from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.ports import PortTaken, check_free
+from foryou.local.process_id import end, marked, marks
+from foryou.local.stack import JARS, STREAMING_PYTHON
+from foryou.local.state import StackState
+from foryou.service.settings import REPO, Settings
+
+STOP_S = 40.0
+POLL_S = 0.2
+
+
+class CannotStart(Exception):
+    """Why the stack does not start, in one sentence."""
+
+
+def running(home: Home) -> bool:
+    """True while a supervisor has this home."""
+    if not home.lock.exists():
+        return False
+    with home.lock.open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def start(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Starts the supervisor, detached; returns False when one is running already. Raises CannotStart."""
+    home = Home(settings.home)
+    if running(home):
+        return False
+    try:
+        home.open()
+        check_installed(STREAMING_PYTHON, JARS)
+        find_jdk(environ)
+        # A supervisor that was killed leaves its processes behind: they hold ports and files.
+        end(marked(home.root), grace_s=5.0)
+        home.state.unlink(missing_ok=True)
+        check_free(settings)
+    except (HomeUnusable, JavaMissing, PortTaken) as error:
+        raise CannotStart(str(error)) from error
+    settings.secrets()
+    with (home.logs / "supervisor.log").open("ab") as out:
+        subprocess.Popen(
+            [sys.executable, "-m", "foryou.local"],
+            env={**environ, **settings.environ(), **marks(home.root, "supervisor")},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd=REPO,
+            start_new_session=True,
+        )
+    return True
+
+
+def wait_ready(
+    settings: Settings, timeout_s: float, seen: Callable[[StackState], None] = lambda _: None
+) -> StackState | None:
+    """Waits until every part is healthy, showing each state to `seen`. Returns the last state: ready or not.
+
+    None when the supervisor died without a word; its log says why.
+    """
+    home, deadline, last = Home(settings.home), time.monotonic() + timeout_s, None
+    patience = time.monotonic() + 10.0  # until the supervisor has its lock
+    while time.monotonic() < deadline:
+        now = state.load(home.state)
+        if now is not None:
+            last = now
+            seen(now)
+            if now.ready:
+                return now
+        if not running(home) and time.monotonic() > patience:
+            return None
+        time.sleep(POLL_S)
+    return last
+
+
+def stop(settings: Settings) -> int:
+    """Ends every process of the stack, the supervisor's own way first. Returns how many there were."""
+    home = Home(settings.home)
+    if not home.root.is_dir():
+        return 0
+    before = len(marked(home.root))
+    supervisors = marked(home.root, "supervisor")
+    if supervisors and running(home):
+        end(supervisors, grace_s=STOP_S)
+    end(marked(home.root), grace_s=5.0)
+    home.state.unlink(missing_ok=True)
+    return before
+
+
+def check_installed(python: Path, jars: Path) -> None:
+    """Raises CannotStart when an environment or a jar folder is missing."""
+    missing = [str(path.relative_to(REPO)) for path in (python, *(jars / name for name in FOLDERS)) if not path.exists()]
+    if missing:
+        raise CannotStart(f"{', '.join(missing)} is missing: run `make install`.")
+
+
+FOLDERS = ("kafka", "registry", "flink")
+
+

@@ -1,0 +1,34 @@
+"""Ports that someone else holds, said in one sentence."""
+
+import errno
+import socket
+
+from foryou.service.settings import Settings
+
+
+class PortTaken(Exception):
+    """A port is in use; the message is the one sentence to show."""
+
+
+def taken(host: str, port: int) -> bool:
+    """True when nobody can listen on (host, port) now. A port in TIME_WAIT is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return True
+            raise PortTaken(f"{host} is not an address of this machine: change FORYOU_HOST.") from error
+    return False
+
+
+def check_free(settings: Settings) -> None:
+    """Raises PortTaken naming the first port in use and the settings that change it."""
+    for name, port in settings.ports.items():
+        if taken(settings.host, port):
+            raise PortTaken(
+                f"Port {port} ({name.replace('_', ' ')}) on {settings.host} is in use: end what holds it, "
+                f"or set FORYOU_PORT_{name.upper()}, or FORYOU_PORT_OFFSET to move every port."
+            )
