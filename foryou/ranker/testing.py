@@ -34,13 +34,17 @@ def published(video_id: str, category: str = "cats", creator: str = "uk_creator"
     return content("video_published", video_id, time, category=category, creator_key=creator, **fields)
 
 
-def relation(user_key: str, name: str, thing: str, state: str = "on", time: int = NOW, event_id: str = "e") -> dict[str, Any]:
+def relation(
+    user_key: str, name: str, thing: str, state: str = "on", time: int = NOW, event_id: str = "e"
+) -> dict[str, Any]:
     """A record of relations.v1."""
     who = {"app_id": APP, "user_key": user_key, "relation": name, "object": thing}
     return who | {"state": state, "time": time, "received_at": time, "event_id": event_id}
 
 
-def tile(video_id: str, size: int, start: int, n: int, salt: int = 0, epoch: int = 1, **measures: int) -> dict[str, Any]:
+def tile(
+    video_id: str, size: int, start: int, n: int, salt: int = 0, epoch: int = 1, **measures: int
+) -> dict[str, Any]:
     """A record of the video engagement topic; measures that are not named are 0."""
     head = {"app_id": APP, "video_id": video_id, "salt": salt, "tile_ms": size, "tile_start": start}
     version = {"epoch": epoch, "n": n, "first_ms": start, "last_ms": start}

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from foryou.ranker.catalogue import Catalogue
-from foryou.ranker.testing import NOW, content, published
 from hypothesis import given
 from hypothesis import strategies as st
+
+from foryou.ranker.catalogue import Catalogue
+from foryou.ranker.testing import NOW, content, published
 
 SECOND = 1_000
 
@@ -102,7 +103,9 @@ times = st.integers(0, 4).map(lambda s: NOW + s * SECOND)
 events = st.one_of(
     st.builds(lambda t, c: published("v", c, time=t), times, st.sampled_from(["cats", "dogs"])),
     st.builds(lambda t, c: content("video_updated", "v", t, category=c, region="BR"), times, st.sampled_from("ab")),
-    st.builds(lambda t, m: content("video_moderated", "v", t, moderation=m), times, st.sampled_from(["allowed", "blocked"])),
+    st.builds(
+        lambda t, m: content("video_moderated", "v", t, moderation=m), times, st.sampled_from(["allowed", "blocked"])
+    ),
     st.builds(lambda t: content("video_removed", "v", t), times),
 )
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from foryou.features.operations import HOUR, MINUTE
 from foryou.ranker.pipeline import Page, rank
 from foryou.ranker.testing import NOW, content, grown_world, page_of, published, query_of, relation, small_world, tile
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import World
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ME = "uk_viewer"
 GENRES = [f"genre{i}" for i in range(10)]

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from foryou.features import merge
 from foryou.features.operations import HOUR, MINUTE
 from foryou.ranker.catalogue import Catalogue
 from foryou.ranker.rates import ENGAGEMENT, Rates
 from foryou.ranker.testing import NOW, published, tile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 VIDEOS = ("v0", "v1", "v2")
 

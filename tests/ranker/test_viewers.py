@@ -1,10 +1,11 @@
 """What viewers said: the newest word wins in any order. What they saw: never forgotten within the bound."""
 
 import pytest
-from foryou.ranker.testing import NOW, relation
-from foryou.ranker.viewers import Viewers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from foryou.ranker.testing import NOW, relation
+from foryou.ranker.viewers import Viewers
 
 words = st.builds(
     lambda name, thing, state, time, event_id: relation("uk_me", name, thing, state, NOW + time, event_id),
@@ -24,7 +25,9 @@ def told(history: list[dict]) -> Viewers:
 
 
 def everything(viewers: Viewers) -> dict[str, list[str]]:
-    on = {name: sorted(viewers.objects("uk_me", name)) for name in ("follow", "block", "hide_creator", "not_interested")}
+    on = {
+        name: sorted(viewers.objects("uk_me", name)) for name in ("follow", "block", "hide_creator", "not_interested")
+    }
     return on | {"blockers": sorted(thing for thing in "ab" if viewers.blockers(thing))}
 
 

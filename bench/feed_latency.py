@@ -1,0 +1,90 @@
+"""How long a page takes: the pipeline alone, and the door with its features, over a made-up world.
+
+python -m bench.feed_latency [--videos 200000] [--requests 2000] [--limit 10]
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from foryou.contract.identity import Identity
+from foryou.ranker.feed_door import FeedDoor
+from foryou.ranker.side_effects.served_log import MemoryServedLog
+from foryou.ranker.testing import APP, NOW, grown_world, relation
+from foryou.ranker.user_features import MemoryFeatures
+from foryou.ranker.weights import Weights
+from foryou.ranker.world import Worlds
+from foryou.service.metrics import Metrics
+from foryou.service.rsgi import Router
+from foryou.service.testing import ask
+
+BUDGET_MS = 100.0
+
+
+def percentiles(seconds: Sequence[float]) -> str:
+    """p50, p99 and max in ms."""
+    p50, p99, most = np.percentile(np.array(seconds) * 1000, [50, 99, 100])
+    return f"p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   max {most:6.2f} ms"
+
+
+def main() -> int:
+    """Prints percentiles; 1 when p99 is over the budget."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", type=int, default=200_000)
+    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--limit", type=int, default=10)
+    asked = parser.parse_args()
+
+    started = time.perf_counter()
+    world = grown_world(asked.videos)
+    print(f"{asked.videos:,} videos folded, rates of a tenth of them: {time.perf_counter() - started:.1f} s")
+    started = time.perf_counter()
+    world.restock(Weights.load(), NOW)
+    print(f"shelves built: {(time.perf_counter() - started) * 1000:.0f} ms")
+
+    worlds, features, metrics = Worlds({APP: world}), MemoryFeatures(), Metrics()
+    identity, rng = Identity(bytes(32)), np.random.default_rng(1)
+    door = FeedDoor(
+        {"key": APP}, identity, worlds, features, MemoryServedLog(), Weights.load(), metrics, clock_ms=lambda: NOW
+    )
+    router = Router(metrics)
+    router.add("GET", "/v1/feed", door.get_feed, max_body=0)
+    for viewer in range(200):  # warm viewers: 12 liked categories, 50 followed creators, 2,000 videos seen
+        key = identity.user_key(APP, str(viewer))
+        liked = [f"genre{i}" for i in rng.choice(40, 12, replace=False)]
+        scores = sorted(rng.random(12).tolist(), reverse=True)
+        features.put(
+            APP, key, affinity_categories=liked, affinity_scores=scores, session_length_ms=1, recent_categories=liked
+        )
+        for creator in rng.choice(asked.videos // 10, 50, replace=False).tolist():
+            world.viewers.apply(relation(key, "follow", f"uk_{creator:022d}"))
+        world.viewers.mark_served(key, rng.choice(asked.videos, 2_000, replace=False).tolist())
+
+    async def measure(first_viewer: int) -> list[float]:
+        took = []
+        for request in range(asked.requests):
+            target = f"/v1/feed?user_id={first_viewer + request % 200}&limit={asked.limit}&region=DE"
+            before = time.perf_counter()
+            answer = await ask(router, "GET", target, headers={"authorization": "Bearer key"})
+            took.append(time.perf_counter() - before)
+            assert answer.status == 200, answer.body
+        return took
+
+    warm, cold = asyncio.run(measure(0)), asyncio.run(measure(100_000))
+    brought = sum(metrics.value("foryou_ranker_candidates_total", source=source) for source in _SOURCES)
+    print(f"candidates per feed: {brought / (2 * asked.requests):,.0f}")
+    print(f"viewers with history    {percentiles(warm)}")
+    print(f"viewers without         {percentiles(cold)}")
+    for stage in ("fresh_videos_source", "video_rates_hydrator", "preference_scorer", "page_selector"):
+        histogram = metrics.histogram("foryou_ranker_stage_seconds", stage=stage)
+        print(f"  {stage:<24}{histogram._sum.get() / (2 * asked.requests) * 1000:6.2f} ms on average")
+    return int(np.percentile(np.array(warm + cold) * 1000, 99) > BUDGET_MS)
+
+
+_SOURCES = ("followed_creators", "category_affinity", "trending", "fresh_videos", "regional", "discovery")
+
+if __name__ == "__main__":
+    raise SystemExit(main())

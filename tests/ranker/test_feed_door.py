@@ -1,0 +1,202 @@
+"""The door of the feed, through the router, without a socket."""
+
+import asyncio
+import io
+import json
+import logging
+from typing import Any
+
+import fastavro
+import pytest
+
+from foryou.contract.identity import Identity
+from foryou.contract.schemas import schema
+from foryou.ranker.feed_door import FeedDoor
+from foryou.ranker.side_effects.served_log import MemoryServedLog
+from foryou.ranker.testing import APP, NOW, published, relation
+from foryou.ranker.user_features import MemoryFeatures
+from foryou.ranker.weights import Weights
+from foryou.ranker.world import Worlds
+from foryou.service.metrics import Metrics
+from foryou.service.rsgi import Router
+from foryou.service.testing import Answer, ask
+
+KEY = "fy_test"
+IDENTITY = Identity(b"0" * 32)
+
+
+class Stack:
+    """A ranker without Kafka."""
+
+    def __init__(self, videos: int = 60) -> None:
+        self.worlds, self.features, self.served, self.metrics = Worlds(), MemoryFeatures(), MemoryServedLog(), Metrics()
+        self.waiting: list[str] = []
+        door = FeedDoor(
+            {KEY: APP, "fy_other": "other"},
+            IDENTITY,
+            self.worlds,
+            self.features,
+            self.served,
+            Weights.load(),
+            self.metrics,
+            lambda: self.waiting,
+            clock_ms=lambda: NOW,
+        )
+        self.router = Router(self.metrics, lambda: self.waiting)
+        self.router.add("GET", "/v1/feed", door.get_feed, max_body=0)
+        for i in range(videos):
+            self.worlds[APP].catalogue.apply(published(f"v{i}", f"genre{i % 12}", f"uk_c{i}"))
+
+    def get(self, query: str, key: str | None = KEY) -> Answer:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return asyncio.run(ask(self.router, "GET", f"/v1/feed?{query}", headers=headers))
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return Stack()
+
+
+def test_a_page_has_ten_items_with_what_an_app_needs(stack):
+    answer = stack.get("user_id=anna").json()
+    assert set(answer) == {"request_id", "items", "fallback", "model_version"}
+    assert (len(answer["items"]), answer["fallback"], answer["model_version"]) == (10, None, Weights.load().version)
+    wanted = {"video_id", "impression_id", "position", "creator_id", "duration_ms", "category", "source", "score"}
+    assert {frozenset(item) for item in answer["items"]} == {frozenset(wanted)}
+
+
+def test_a_session_of_pages_never_shows_a_video_twice_and_ends_with_an_empty_page(stack):
+    shown = [item["video_id"] for _ in range(7) for item in stack.get("user_id=anna").json()["items"]]
+    assert sorted(shown) == sorted(f"v{i}" for i in range(60))
+
+
+def test_each_viewer_has_a_feed_of_their_own(stack):
+    stack.get("user_id=anna&limit=50")
+    assert len(stack.get("user_id=ben&limit=50").json()["items"]) == 50
+
+
+def test_a_viewer_without_account_is_known_by_the_device(stack):
+    stack.get("device_id=phone&limit=50")
+    assert len(stack.get("device_id=phone&limit=50").json()["items"]) == 10
+    assert stack.served[0]["user_key"] == IDENTITY.device_key(APP, "phone")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "user_id"),
+        ("limit=3", "user_id"),
+        ("user_id=", "user_id"),
+        ("user_id=" + "x" * 129, "user_id"),
+        ("user_id=a%00b", "user_id"),
+        ("user_id=a%7Cb", "user_id"),
+        ("user_id=%FF", "user_id"),
+        ("device_id=", "device_id"),
+        ("user_id=a&limit=-1", "limit"),
+        ("user_id=a&limit=0", "limit"),
+        ("user_id=a&limit=51", "limit"),
+        ("user_id=a&limit=abc", "limit"),
+        ("user_id=a&limit=1e1", "limit"),
+        ("user_id=a&limit=%D9%A3", "limit"),
+        ("user_id=a&limit=" + "9" * 5_000, "limit"),
+        ("user_id=a&limit=", "limit"),
+        ("user_id=a&region=" + "x" * 65, "region"),
+        ("user_id=a&network=%0A", "network"),
+        ("&".join(f"p{i}=1" for i in range(200)), "query"),
+    ],
+)
+def test_bad_input_gets_a_problem_that_names_the_field_and_the_remedy(stack, query, field):
+    answer = stack.get(query)
+    problem = answer.json()
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert problem["field"] == field
+    assert problem["remedy"]
+
+
+@pytest.mark.parametrize("key", [None, "wrong", ""])
+def test_without_a_known_key_there_is_a_401_that_says_where_to_find_one(stack, key):
+    answer = stack.get("user_id=anna", key)
+    assert (answer.status, answer.json()["field"]) == (401, "authorization")
+    assert "www-authenticate" in answer.headers
+
+
+def test_other_methods_are_refused(stack):
+    assert asyncio.run(ask(stack.router, "POST", "/v1/feed?user_id=a", b"{}")).status == 405
+
+
+def test_until_the_catalogue_is_loaded_there_is_a_503_that_says_what_is_waited_for(stack):
+    stack.waiting.append("events.content.v1")
+    answer = stack.get("user_id=anna")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["waiting_for"] == ["events.content.v1"]
+
+
+def test_without_features_the_feed_answers_from_trends_and_says_so(stack):
+    stack.features.unavailable = "the store is down"
+    answer = stack.get("user_id=anna").json()
+    assert (len(answer["items"]), answer["fallback"]) == (10, "trending")
+    assert stack.served[0]["fallback"] == "trending"
+    assert stack.metrics.value("foryou_ranker_feeds_total", fallback="trending") == 1
+
+
+def test_an_unknown_viewer_is_no_fallback(stack):
+    assert stack.get("user_id=nobody-knows").json()["fallback"] is None
+
+
+def test_the_features_are_those_of_the_viewers_key(stack):
+    key = IDENTITY.user_key(APP, "anna")
+    stack.features.put(APP, key, affinity_categories=["genre5"], affinity_scores=[9.0])
+    items = stack.get("user_id=anna").json()["items"]
+    assert sum(item["category"] == "genre5" for item in items) >= 4
+
+
+def test_one_app_never_sees_another_apps_videos(stack):
+    assert stack.get("user_id=anna", "fy_other").json()["items"] == []
+
+
+def test_a_block_heard_between_two_pages_holds_on_the_next(stack):
+    shown = stack.get("user_id=anna").json()["items"][0]
+    other = next(f"uk_c{i}" for i in range(60) if f"uk_c{i}" != shown["creator_id"])
+    stack.worlds[APP].viewers.apply(relation(IDENTITY.user_key(APP, "anna"), "block", other))
+    rest = [item["creator_id"] for _ in range(6) for item in stack.get("user_id=anna").json()["items"]]
+    assert other not in rest
+
+
+def test_what_was_served_is_logged_with_the_values_it_was_scored_on(stack):
+    key = IDENTITY.user_key(APP, "anna")
+    stack.features.put(
+        APP,
+        key,
+        affinity_categories=["genre5"],
+        affinity_scores=[9.0],
+        skip_streak=2,
+        recent_videos=["v1"],
+        likes_24h=None,
+    )
+    answer = stack.get("user_id=anna&region=DE&network=wifi").json()
+    (record,) = stack.served
+    assert (record["request_id"], record["user_key"], record["served_at"]) == (answer["request_id"], key, NOW)
+    assert record["context"] == {"region": "DE", "network": "wifi"}
+    assert record["user_numbers"] == {"skip_streak": 2.0}
+    assert record["user_words"] == {"affinity_categories": ["genre5"], "recent_videos": ["v1"]}
+    assert record["user_series"] == {"affinity_scores": [9.0]}
+    assert [item["impression_id"] for item in record["items"]] == [item["impression_id"] for item in answer["items"]]
+    assert record["items"][0]["features"]["finish_rate_24h"] == pytest.approx(0.3)
+    assert round_trip(record) == record
+
+
+def round_trip(record: dict[str, Any]) -> Any:
+    avro = fastavro.parse_schema(schema("served"))
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, avro, record)
+    out.seek(0)
+    return fastavro.schemaless_reader(out, avro, None)
+
+
+def test_raw_ids_and_keys_are_in_no_log_and_no_answer(stack, caplog):
+    with caplog.at_level(logging.DEBUG):
+        good = stack.get("user_id=anna-secret")
+        bad = stack.get("user_id=anna-secret%00")
+    said = caplog.text + good.body.decode() + bad.body.decode() + json.dumps(list(stack.served))
+    assert "anna-secret" not in said
+    assert KEY not in said
