@@ -199,13 +199,12 @@ def _markdown(table: Table) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def next_steps(report: Report) -> Group:
+def next_steps() -> Group:
     """What to try while the stack is up."""
     return Group(
-        Text("What to try next (in another shell):", "bold"),
-        "  foryou status                 what runs, where it listens, the write key",
-        "  foryou topics tail events.clean.v1",
-        "  foryou trace <event_id>       every hop of one event",
+        Text("What to try next, in another shell:", "bold"),
+        "  foryou status                            what runs, where it listens, the write key",
+        "  foryou topics tail events.clean.v1       events as they are admitted, decoded",
+        "  foryou trace <event_id>                  every hop of one of them",
         "  foryou simulate --people 500 --minutes 5",
-        f"  {report.addresses.get('flink', 'flink')}         Flink's own pages",
     )

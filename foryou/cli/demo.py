@@ -1,0 +1,110 @@
+"""`foryou demo`: starts the stack, shows the whole loop, prints the report, stays up until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaException
+from rich.console import Console
+
+from foryou.cli.demonstration import Ask, demonstrate
+from foryou.cli.feature_reader import FeaturesUnreadable
+from foryou.cli.probes import NotThere
+from foryou.cli.report import Report, next_steps, save, show
+from foryou.cli.simulate import Stack, bars
+from foryou.local.lifecycle import CannotStart, start, stop, wait_ready
+from foryou.local.state import StackState
+from foryou.service.settings import Settings
+from foryou.simulator.catalogue import SIZE
+from foryou.simulator.run import PublishFailed
+from foryou.simulator.wire import NotLoopback
+
+UP_S = 240.0
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="end after the report instead of staying up")] = False,
+    people: Annotated[int, typer.Option(min=2, help="how many people")] = 200,
+    seconds: Annotated[float, typer.Option(min=5, help="how long they live")] = 75.0,
+    seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
+    rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 500.0,
+    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+) -> None:
+    """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""
+    console = Console()
+    settings = Settings.load(os.environ)
+    try:
+        ours = start(settings, dict(os.environ))  # a stack that was up before the demo stays up after it
+    except CannotStart as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(1) from error
+    try:
+        good = _on_stack(settings, Ask(people, seconds, seed, rate, videos), console)
+        if not once:
+            _stay(console, ours)
+    except KeyboardInterrupt:
+        good = False
+        console.print("[yellow]interrupted")
+    finally:
+        if ours:
+            with console.status("stopping the stack"):
+                stop(settings)
+            console.print("the stack is down; its data is kept in " + str(settings.home))
+    raise typer.Exit(0 if good else 1)
+
+
+def _on_stack(settings: Settings, ask: Ask, console: Console) -> bool:
+    """Waits for the stack, demonstrates, reports. True when all was as it must be."""
+    begin = time.perf_counter()
+    if not _up(settings, console):
+        return False
+    try:
+        with bars(console) as progress:
+            report = asyncio.run(demonstrate(Stack.of(settings), ask, progress))
+    except (NotLoopback, NotThere, PublishFailed, FeaturesUnreadable, KafkaException, OSError, ValueError) as error:
+        console.print(f"[red]the demo stopped: {error}", highlight=False)
+        return False
+    show(report, console)
+    console.print(f"\nThe whole demo took {time.perf_counter() - begin:.0f} s: {_steps(report)}.")
+    console.print(f"The same as text and JSON: {save(report, settings.home / 'report')}", soft_wrap=True)
+    return report.good
+
+
+def _up(settings: Settings, console: Console) -> bool:
+    with console.status("starting the stack") as status:
+
+        def seen(state: StackState) -> None:
+            waiting = [f"{name} ({part.phase})" for name, part in state.parts.items() if part.phase != "healthy"]
+            status.update(f"starting the stack: {', '.join(waiting) or 'all healthy'}")
+
+        state = wait_ready(settings, UP_S, seen)
+    if state is None:
+        console.print(f"[red]the supervisor ended: see {settings.home / 'logs' / 'supervisor.log'}", soft_wrap=True)
+        return False
+    for name, part in state.parts.items():
+        console.print(f"  {name:<20} {part.phase:<10} {part.address}", highlight=False)
+    if not state.ready:
+        late = [f"{name} waits for {part.waiting_for}" for name, part in state.parts.items() if part.phase != "healthy"]
+        console.print(f"[red]the stack is not up after {UP_S:.0f} s: {'; '.join(late)}")
+    return state.ready
+
+
+def _stay(console: Console, ours: bool) -> None:
+    console.print()
+    console.print(next_steps())
+    if not ours:
+        console.print("\nThe stack was up before and stays up: `foryou down` ends it.")
+        return
+    console.print("\n[bold]The stack stays up until Ctrl-C.")
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    over.wait()
+
+
+def _steps(report: Report) -> str:
+    return ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())

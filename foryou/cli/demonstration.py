@@ -1,0 +1,232 @@
+"""The demonstration: the whole loop once, on a stack that is up, and what came of it as a Report."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import psutil
+from rich.progress import Progress
+
+from foryou.cli.feature_reader import FeatureReader
+from foryou.cli.ledger import Ends, ends, metric
+from foryou.cli.probes import Arrive, NotThere, TenLikes, catalogue_is_blended, freshness, ten_likes
+from foryou.cli.report import Latencies, Report, counts_of
+from foryou.cli.simulate import CATALOGUE_SEED, Stack, ensure_catalogue, tick, world_of
+from foryou.local.home import Home
+from foryou.local.state import load
+from foryou.service.settings import Settings
+from foryou.simulator.arms import compare
+from foryou.simulator.catalogue import Catalogue
+from foryou.simulator.people import Diary, World
+from foryou.simulator.percentiles import percentiles
+from foryou.simulator.phone import HttpPhone
+from foryou.simulator.population import choose
+from foryou.simulator.run import Plan, arrive, live
+from foryou.simulator.tally import Equation, Lanes, Tally, equations
+from foryou.simulator.wire import Door
+
+T = TypeVar("T")
+
+FRESH_ENOUGH_MS = 1_000
+SETTLE_S = 30.0
+CATALOGUE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a demo was asked to do."""
+
+    people: int
+    seconds: float
+    seed: int
+    rate: float
+    videos: int
+
+    @property
+    def command(self) -> str:
+        """The command that asks the same again."""
+        return f"foryou demo --people {self.people} --seconds {self.seconds:g} --seed {self.seed} --rate {self.rate:g}"
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The three doors of the stack that a demo knocks at."""
+
+    collector: Door
+    ranker: Door
+    store: Door
+
+
+class Stopwatch:
+    """Seconds of each step, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    async def of(self, name: str, step: Coroutine[Any, Any, T]) -> T:
+        """Awaits a step and remembers how long it took."""
+        begin = time.perf_counter()
+        result = await step
+        self.seconds[name] = time.perf_counter() - begin
+        return result
+
+
+@dataclass(frozen=True)
+class Evening:
+    """What the people's time brought, before the books are closed."""
+
+    diary: Diary
+    freshness_ms: list[float]
+    likes: TenLikes
+
+
+async def demonstrate(stack: Stack, ask: Ask, progress: Progress) -> Report:
+    """The demo on a stack that is up. Raises NotThere, PublishFailed, FeaturesUnreadable, KafkaException, OSError."""
+    began, watch, tally = datetime.now(UTC), Stopwatch(), Tally()
+    async with AsyncExitStack() as exits:
+        doors = Doors(*[await exits.enter_async_context(stack.door(name)) for name in ("collector", "ranker", "store")])
+        phone = HttpPhone(doors.collector, doors.ranker, tally)
+        visitors = Arrive(
+            stack.settings.secrets().identity, stack.app_id, phone, FeatureReader(doors.store, stack.app_id)
+        )
+        publishing = ensure_catalogue(stack, CATALOGUE_SEED, ask.videos, time.time_ns() // 1_000_000, progress)
+        catalogue, _ = await watch.of("publish the catalogue", publishing)
+        world = world_of(catalogue)
+        before, received = await quiet_ends(stack.settings.kafka), await received_events(doors.collector)
+        await watch.of("ranker has the catalogue", ranker_has(doors.ranker, catalogue, progress))
+        await watch.of("Flink has the catalogue", catalogue_is_blended(visitors, catalogue))
+        evening = await watch.of("people live", spend(world, ask, doors, phone, visitors, progress))
+        lanes = await watch.of("close the books", settled(stack.settings.kafka, before, progress))
+        received = await received_events(doors.collector) - received
+    return Report(
+        command=ask.command,
+        began=began.isoformat(timespec="seconds"),
+        seconds=watch.seconds,
+        videos=len(catalogue),
+        people=ask.people,
+        visits=evening.diary.visits,
+        pages=evening.diary.pages,
+        watched=len(evening.diary.watched) + evening.diary.strangers,
+        counts=counts_of(tally, lanes),
+        books=[
+            Equation("received = accepted + rejected, by the collector", received, lanes.accepted + lanes.rejected),
+            *equations(tally, lanes),
+        ],
+        latencies=Latencies(tally.acks(), percentiles(evening.freshness_ms), tally.feeds()),
+        fallbacks=tally.fallbacks,
+        ten_likes=evening.likes,
+        arms=compare(world, evening.diary.watched, ask.seed),
+        memory_mb=memory_mb(stack.settings),
+        addresses=addresses(stack.settings),
+        trouble=trouble(tally, evening),
+    )
+
+
+async def spend(
+    world: World, ask: Ask, doors: Doors, phone: HttpPhone, visitors: Arrive, progress: Progress
+) -> Evening:
+    """People arrive and live, a probe measures freshness beside them; then a stranger likes ten videos."""
+    people = choose(world.population, ask.people, ask.seed)
+    await arrive(world, people, doors.collector, phone, time.time_ns() // 1_000_000)
+    bar = progress.add_task("people live (seconds)", total=int(ask.seconds))
+    ticking = asyncio.create_task(tick(progress, bar, ask.seconds))
+    until = time.monotonic() + ask.seconds
+    measuring = asyncio.create_task(freshness(visitors("freshness-probe"), world.catalogue, until))
+    diary = await live(world, people, ask.seed, phone, Plan(seconds=ask.seconds, rate=ask.rate))
+    found = await measuring
+    ticking.cancel()
+    progress.update(bar, completed=int(ask.seconds))
+    return Evening(diary, found, await ten_likes(visitors("stranger"), world.catalogue))
+
+
+def trouble(tally: Tally, evening: Evening) -> list[str]:
+    """What must not have happened, in words."""
+    found = []
+    if tally.first_failure:
+        found.append(f"first failure: {tally.first_failure}")
+    if tally.unsure:
+        found.append(f"{tally.unsure:,} events were sent without an answer: the books may differ by as many")
+    if tally.feed_failures:
+        found.append(f"{tally.feed_failures:,} feeds were not answered")
+    if tally.fallbacks:
+        found.append(
+            "feeds answered by a fallback: " + ", ".join(f"{n:,} {name}" for name, n in tally.fallbacks.items())
+        )
+    if percentiles(evening.freshness_ms).p99 > FRESH_ENOUGH_MS:
+        found.append(f"the p99 of freshness is over {FRESH_ENOUGH_MS} ms")
+    if evening.likes.share(evening.likes.after) <= evening.likes.share(evening.likes.before):
+        found.append("ten likes in a category did not bring more of it to the next page")
+    return found
+
+
+async def ranker_has(ranker: Door, catalogue: Catalogue, progress: Progress) -> None:
+    """Returns when the ranker can show every allowed video. Raises NotThere."""
+    wanted = len(catalogue) - int(catalogue.blocked.sum())
+    bar = progress.add_task("ranker reads the catalogue", total=wanted)
+    give_up = time.monotonic() + CATALOGUE_S
+    have = 0
+    while time.monotonic() < give_up:
+        have = int(await metric(ranker, "foryou_ranker_catalogue_videos"))
+        progress.update(bar, completed=min(have, wanted))
+        if have >= wanted:
+            return
+        await asyncio.sleep(0.25)
+    raise NotThere(f"the ranker has {have:,} of {wanted:,} videos after {CATALOGUE_S:.0f} s")
+
+
+async def received_events(collector: Door) -> int:
+    """Action, context and unreadable events that the collector has given a verdict on since it started."""
+    lanes = ("events.action.v1", "events.context.v1", "unknown")
+    return int(sum([await metric(collector, "foryou_collector_received_total", lane=lane) for lane in lanes]))
+
+
+async def quiet_ends(bootstrap: str, seconds: float = SETTLE_S) -> Ends:
+    """The topics' ends once nothing has moved for a second, or as they are after `seconds`."""
+    give_up = time.monotonic() + seconds
+    last = await asyncio.to_thread(ends, bootstrap)
+    while time.monotonic() < give_up:
+        await asyncio.sleep(1.0)
+        now = await asyncio.to_thread(ends, bootstrap)
+        if now == last:
+            break
+        last = now
+    return last
+
+
+async def settled(bootstrap: str, before: Ends, progress: Progress) -> Lanes:
+    """What the topics gained, once Flink has admitted all that was accepted, or as it is after a while."""
+    bar = progress.add_task("closing the books", total=None)
+    give_up = time.monotonic() + SETTLE_S
+    while True:
+        lanes = (await asyncio.to_thread(ends, bootstrap)).since(before)
+        admitted = lanes.clean + lanes.duplicate + lanes.late
+        progress.update(bar, total=lanes.accepted, completed=admitted)
+        if admitted == lanes.accepted or time.monotonic() > give_up:
+            return lanes
+        await asyncio.sleep(0.25)
+
+
+def memory_mb(settings: Settings) -> dict[str, float]:
+    """Resident MiB by part, children included; what has no living process is left out."""
+    state = load(Home(settings.home).state)
+    found: dict[str, float] = {}
+    for part in state.parts.values() if state else ():
+        if part.pid is None:
+            continue
+        try:
+            process = psutil.Process(part.pid)
+            family = [process, *process.children(recursive=True)]
+            found[part.name] = sum(each.memory_info().rss for each in family) / 2**20
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Where the parts listen, by name."""
+    state = load(Home(settings.home).state)
+    return {part.name: part.address for part in state.parts.values()} if state else {}
