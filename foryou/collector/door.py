@@ -3,6 +3,7 @@
 import base64
 import binascii
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,15 +121,16 @@ class Door:
         self._count([refused] * whole.count)
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        received, accepted, rejected = (self._counters[what] for what in ("received", "accepted", "rejected"))
-        for verdict in verdicts:
-            lane = verdict.lane.value if verdict.lane is not None else UNKNOWN_LANE
-            received[lane].inc()
-            if isinstance(verdict, Accepted):
-                accepted[lane].inc()
-            else:
-                rejected[lane].inc()
-                self._metrics.counter("foryou_collector_refusals_total", reason=verdict.reason).inc()
+        accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
+        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused))
+        for lane, count in Counter(verdict.lane for verdict in verdicts).items():
+            self._counters["received"][lane or UNKNOWN_LANE].inc(count)
+        for lane, count in accepted.items():
+            self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
+        for lane, count in rejected.items():
+            self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
+        for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
+            self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
 
     def _ready(self) -> Mapping[str, Encoder]:
         encoders = self._encoders()

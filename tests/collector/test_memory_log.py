@@ -15,9 +15,10 @@ def log_bench():
     def break_down():
         log.up = False
 
-    return LogBench(
-        log, lambda topic: [(record.key, record.value) for record in log.of(topic)], break_down, asyncio.run
-    )
+    def read(topic):
+        return [(record.key, record.value) for record in log.of(topic)]
+
+    return LogBench(log, "events.action.v1", "events.context.v1", read, break_down, asyncio.run)
 
 
 def test_fail_next_takes_nothing_and_then_recovers():

@@ -1,0 +1,80 @@
+"""The door on a real socket: granian, one process."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+APP = """
+import sys
+from foryou.service import logs
+from foryou.service.metrics import Metrics
+from foryou.service.rsgi import Router, json_response, serve
+
+async def size(request):
+    return json_response(200, {"size": len(request.body)})
+
+logs.configure("try")
+router = Router(Metrics(), body_timeout_s=0.3)
+router.add("POST", "/size", size, max_body=1 << 20)
+serve(router, "127.0.0.1", int(sys.argv[1]), stop=lambda: print("stop was called", flush=True))
+"""
+
+
+@pytest.fixture
+def served():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", APP, str(port)], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield port, process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def test_a_body_of_ten_megabytes_gets_its_413_and_the_next_request_its_200(served):
+    port, _ = served
+    for body, status in ((b"x" * 10_000_000, 413), (b"x" * 1_000, 200), (iter([b"x" * 100_000] * 100), 413)):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        client.request("POST", "/size", body)
+        answer = client.getresponse()
+        assert answer.status == status, answer.read()
+        client.close()
+
+
+def test_a_body_that_stops_halfway_is_a_408(served):
+    port, _ = served
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+        assert client.recv(1_000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_sigterm_stops_it_within_five_seconds_though_a_connection_idles(served):
+    port, process = served
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("GET", "/healthz")
+    assert client.getresponse().read() == b'{"status":"ok"}'
+
+    began = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 0, err
+    assert out == "stop was called\n" and '"message":"stopped"' in err
+    client.close()
