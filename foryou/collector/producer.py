@@ -151,9 +151,9 @@ class KafkaLog:
         await pending.waiter
 
     def close(self) -> None:
-        self._producer.flush(3.0)
+        self._producer.flush(1.0)
         self._closing = True
-        self._thread.join(2.0)
+        self._thread.join(0.7)
 
     def _connect(self) -> Producer:
         return Producer(

@@ -20,6 +20,7 @@ import msgspec
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
+from granian.rsgi import ProtocolClosed, ProtocolError
 from granian.server.embed import Server
 
 from foryou.contract.ids import uuid7
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
-STOP_S = 3.0
+STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -223,6 +224,10 @@ class Router:
                         await _read(exchange, DRAIN_BYTES, keep=False)
                     raise _too_large(limit)
                 return await _read(exchange, limit, keep=True)
+        except (ProtocolClosed, ProtocolError):
+            raise Problem(
+                400, "Bad request", "the body broke off", "body", "send it again", reason="broken_off"
+            ) from None  # most likely nobody hears this; it is counted
         except TimeoutError:
             raise Problem(
                 408,

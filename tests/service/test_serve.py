@@ -65,6 +65,20 @@ def test_a_body_that_stops_halfway_is_a_408(served):
         assert client.recv(1_000).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_client_that_goes_halfway_is_no_failure_of_ours(served):
+    port, process = served
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+    time.sleep(0.3)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("GET", "/metrics")
+    assert b'foryou_http_requests_total{route="/size",status="400"} 3.0' in client.getresponse().read()
+    client.close()
+    process.terminate()
+    assert "request failed" not in process.communicate(timeout=10)[1]
+
+
 def test_sigterm_stops_it_within_five_seconds_though_a_connection_idles(served):
     port, process = served
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
