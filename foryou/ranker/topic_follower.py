@@ -44,7 +44,7 @@ class TopicFollower(threading.Thread):
         self.stale: str | None = None  # why what is in memory may be old
         self.undecodable = 0
         self.read = 0
-        self._bootstrap, self._decode, self._apply = bootstrap, decode, apply
+        self._kafka, self._decode, self._apply = bootstrap, decode, apply
         self._tick, self._after = tick, tuple(after)
         self._stopping = threading.Event()
         self._partitions: set[int] = set()
@@ -74,7 +74,7 @@ class TopicFollower(threading.Thread):
                     return
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                "bootstrap.servers": self._kafka,
                 "group.id": "foryou-ranker",  # librdkafka wants one; nothing is ever committed under it
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
