@@ -21,7 +21,7 @@ LOOK_EVERY_S = 5.0  # is Kafka there, how far behind are we, are there more part
 TIMEOUT_S = 2.0
 
 
-class TopicFollower(threading.Thread):
+class TopicFollower:
     """Hands every record to `apply` in order of partition and offset, and calls `tick` between batches.
 
     `after` are followers that must have caught up first. Kafka and the registry may come late, go away and come back.
@@ -38,7 +38,7 @@ class TopicFollower(threading.Thread):
         tick: Callable[[], None] = lambda: None,
         after: Sequence["TopicFollower"] = (),
     ) -> None:
-        super().__init__(name=f"follow {topic}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"follow {topic}", daemon=True)
         self.topic = topic
         self.caught_up = threading.Event()  # set once what the topic held at the start is in memory
         self.stale: str | None = None  # why what is in memory may be old
@@ -53,12 +53,16 @@ class TopicFollower(threading.Thread):
         self._consumed = metrics.counter("foryou_ranker_consumed_total", topic=topic)
         self._lag = metrics.gauge("foryou_ranker_lag_records", topic=topic)
 
+    def start(self) -> None:
+        """Begins to read, in a thread of its own."""
+        self._thread.start()
+
     def stop(self) -> None:
         """Asks the thread to end; it does within a batch."""
         self._stopping.set()
 
-    def run(self) -> None:
-        """Until stopped. An unforeseen failure restarts the reading from the beginning: folding is idempotent."""
+    def _run(self) -> None:
+        # An unforeseen failure restarts the reading from the beginning: folding is idempotent.
         while not self._stopping.is_set():
             try:
                 self._follow()

@@ -38,11 +38,11 @@ class MemoryServedLog(list[Record]):
         self.append(record)
 
 
-class KafkaServedLog(threading.Thread):
+class KafkaServedLog:
     """Encodes and produces in a thread of its own, acks=all; undelivered feeds are counted and logged by request id."""
 
     def __init__(self, bootstrap: str, encoder: Callable[[], Encoder], metrics: Metrics) -> None:
-        super().__init__(name="served log", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="served log", daemon=True)
         self._encoder = encoder
         self._queue: queue.Queue[Record] = queue.Queue(QUEUE)
         self._errors = metrics.counter("foryou_ranker_served_log_errors_total")
@@ -63,6 +63,10 @@ class KafkaServedLog(threading.Thread):
             }
         )
 
+    def start(self) -> None:
+        """Begins to produce, in a thread of its own."""
+        self._thread.start()
+
     def put(self, record: Record) -> None:
         """Takes a feed; counts it as lost when the queue is full."""
         try:
@@ -73,10 +77,9 @@ class KafkaServedLog(threading.Thread):
     def stop(self) -> None:
         """Hands over what is queued, within STOP_S, and ends."""
         self._stopping.set()
-        self.join(STOP_S)
+        self._thread.join(STOP_S)
 
-    def run(self) -> None:
-        """Until stopped and empty."""
+    def _run(self) -> None:
         encode = self._connect()
         deadline: float | None = None
         while True:
