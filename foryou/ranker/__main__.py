@@ -117,6 +117,7 @@ def _encoder(registry: Registry) -> Encoder:
 def main() -> int:
     """Serves until SIGTERM; returns the exit status."""
     logs.configure("ranker")
+    logging.getLogger("feast").setLevel(logging.WARNING)
     settings = Settings.load(os.environ)
     secrets = settings.secrets()
     ranker = Ranker(settings)

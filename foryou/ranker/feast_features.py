@@ -17,9 +17,10 @@ from foryou.ranker.user_features import FeaturesUnavailable, FeatureValue, UserF
 log = logging.getLogger(__name__)
 
 SERVICE = "ranking_v1"
-BUDGET_S = 0.020
+BUDGET_S = 0.040  # a read takes a millisecond; a page without the viewer's features costs more than a late one
 MOST_WAITING = 64  # reads behind a store that hangs; more would wait in vain
 RETRY_S = 1.0
+LOOK_EVERY_S = 2.0  # at what `feast apply` may have changed
 _KEYS = frozenset({"app_id", "user_key"})
 
 
@@ -32,6 +33,7 @@ class FeastFeatures:
         self._opened: tuple[Any, Any] | None = None  # Feast's store and the service
         self._waiting = 0
         self._stopping = threading.Event()
+        self._registry_seen = 0
         self.lacks: str | None = "the feature store is not open yet"
 
     def start(self) -> None:
@@ -73,6 +75,23 @@ class FeastFeatures:
         return {name: values[0] for name, values in answer.items() if name not in _KEYS and values[0] is not None}
 
     def _open(self) -> None:
+        self._open_store()
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self._follow_registry()
+            except Exception:  # the thread's own boundary: a registry that cannot be read leaves what was known
+                log.exception("the feature registry could not be read again")
+
+    def _follow_registry(self) -> None:
+        assert self._opened is not None
+        store, _ = self._opened
+        changed = Path(store.config.registry.path).stat().st_mtime_ns
+        if changed != self._registry_seen:
+            self._registry_seen = changed
+            store.refresh_registry()
+            self._opened = (store, store.get_feature_service(SERVICE))
+
+    def _open_store(self) -> None:
         said = None
         while not self._stopping.is_set():
             started = time.monotonic()
@@ -80,8 +99,11 @@ class FeastFeatures:
                 if not self._yaml.exists():
                     raise FileNotFoundError(f"{self._yaml.name} is not there yet: the store process writes it")
                 from feast import FeatureStore  # takes seconds: not before the door is open
+                from feast.repo_config import load_repo_config
 
-                store = FeatureStore(fs_yaml_file=self._yaml)
+                config = load_repo_config(self._yaml.parent, self._yaml)
+                config.registry.cache_ttl_seconds = 0  # no refresh in the middle of a request
+                store = FeatureStore(config=config)
                 self._opened = (store, store.get_feature_service(SERVICE))
                 self._read("", "")  # opens the files, so that the first viewer does not wait for it
                 self.lacks = None
