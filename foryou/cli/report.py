@@ -45,7 +45,8 @@ class Report:
     arms: Arms
     memory_mb: dict[str, float]
     addresses: dict[str, str]
-    trouble: list[str]
+    trouble: list[str]  # must not happen
+    warnings: list[str]  # may happen on a busy machine
 
     @property
     def good(self) -> bool:
@@ -85,7 +86,9 @@ def show(report: Report, console: Console) -> None:
         console.print(table, width=min(WIDTH, console.width))
     console.print()
     for line in report.trouble:
-        console.print(f"[red]✗ {line}")
+        console.print(f"[red]✗ {line}", highlight=False)
+    for line in report.warnings:
+        console.print(f"[yellow]! {line}", highlight=False)
     console.print("[green]✓ every equation holds" if report.good else "[red]✗ see above")
 
 
@@ -96,14 +99,19 @@ def save(report: Report, folder: Path) -> Path:
     text = [f"# foryou: a demo of {report.began}", "", f"Made by `{report.command}`.", ""]
     for table in tables(report):
         text += [f"## {table.title}", "", *_markdown(table), ""]
-    text += [*(f"- {line}" for line in report.trouble), ""]
+    text += [*(f"- {line}" for line in (*report.trouble, *report.warnings)), ""]
     (folder / "report.md").write_text("\n".join(text), "utf-8")
     return folder / "report.md"
 
 
 def _counts(report: Report) -> Table:
     table = _table(f"{report.people:,} people, {report.videos:,} videos: what was sent and what came of it")
-    for name in ("visits", "pages", "videos watched", *(f"events {name}" for name in report.counts)):
+    for name in (
+        "visits",
+        "pages",
+        "watched",
+        *(f"events {name}" if name == "sent" else name for name in report.counts),
+    ):
         table.add_column(name, justify="right")
     numbers = (report.visits, report.pages, report.watched, *report.counts.values())
     table.add_row(*(f"{number:,}" for number in numbers))
@@ -146,8 +154,8 @@ def _pages(report: Report) -> Table:
         f"Feature visible after {likes.visible_ms:,.0f} ms, next page after {likes.page_ms:,.0f} ms"
     )
     for side in ("before", "after"):
-        table.add_column(side, ratio=3, no_wrap=True, overflow="ellipsis")
-        table.add_column("category", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column(side, width=32, no_wrap=True, overflow="ellipsis")
+        table.add_column("category", width=11, no_wrap=True, overflow="ellipsis")
     nothing = Shown("", "", "")
     for row in range(min(12, max(len(likes.before), len(likes.after)))):
         cells: list[Text] = []
@@ -165,10 +173,10 @@ def _arms(report: Report) -> Table:
         table.add_column(name, justify="right" if justify == "right" else "left")
     arms = report.arms
     rows: tuple[tuple[str, Enjoyment, str], ...] = (
-        ("our feed", arms.ours, "live, cold start included"),
-        ("  a person's first page", arms.ours_first_page, "nothing known yet"),
+        ("our feed", arms.ours, "live, all pages"),
+        ("  first pages", arms.ours_first_page, "of each person in this run"),
         ("  later pages", arms.ours_later_pages, ""),
-        ("popular videos", arms.popular, "most liked in this whole run, known beforehand"),
+        ("popular videos", arms.popular, "most liked in this run, known beforehand"),
         ("random videos", arms.random, ""),
     )
     for name, found, remark in rows:

@@ -116,9 +116,13 @@ class Person:
     async def live(self, until_ms: int, spread_s: float, away_s: float, page_size: int, gap_s: float) -> None:
         """Comes within `spread_s`, visits, stays away for about `away_s`, comes back, until the time is up."""
         await self._clock.sleep(self._rng.random() * spread_s)
-        while self._clock.now_ms() < until_ms:
+        away_until_ms = 0.0
+        while away_until_ms < until_ms:
             await self.visit(until_ms, page_size, gap_s)
-            await self._clock.sleep(self._rng.expovariate(self._world.population.activity[self.row] / away_s))
+            away = self._rng.expovariate(self._world.population.activity[self.row] / away_s)
+            away_until_ms = self._clock.now_ms() + away * 1_000
+            if away_until_ms < until_ms:
+                await self._clock.sleep(away)
 
     async def visit(self, until_ms: int, page_size: int, gap_s: float) -> None:
         """One visit: pages until bored."""
