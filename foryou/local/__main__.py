@@ -46,7 +46,7 @@ def _supervise(settings: Settings, home: Home) -> None:
     started_ms = _now_ms()
     initial = {
         unit.name: PartState(unit.name, unit.doc, unit.address, since_ms=started_ms, log=str(unit.log))
-        for unit in (*stack.parts, *stack.jobs)
+        for unit in stack.units
     }
     board = Board(home.state, StackState(str(home.root), me, started_ms, initial), _now_ms)
     metrics = Metrics()

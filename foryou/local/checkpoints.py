@@ -14,17 +14,16 @@ def restore_point(folder: Path) -> Path | None:
     return max(complete, key=lambda path: (path / "_metadata").stat().st_mtime_ns, default=None)
 
 
-def drop_older(folder: Path, job_id: str) -> list[Path]:
+def drop_older(folder: Path, job_id: str) -> None:
     """Removes what earlier runs of the job left, once run `job_id` has a complete checkpoint of its own.
 
     Before that the new run still needs the files that it was restored from. Savepoints are people's, and stay.
     """
     if not any(path.parent.name == job_id for path in _complete(folder)):
-        return []
-    dropped = [path for path in folder.iterdir() if _is_run(path) and path.name != job_id]
-    for path in dropped:
-        shutil.rmtree(path, ignore_errors=True)
-    return dropped
+        return
+    for path in folder.iterdir():
+        if _is_run(path) and path.name != job_id:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def set_aside(folder: Path) -> Path | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from foryou.local import checkpoints, probe
 from foryou.local.home import Home, epoch, next_epoch, write_whole
@@ -135,8 +135,11 @@ class Flink:
                 write_whole(conf / name, logging)
 
     def parts(self) -> tuple[Part, Part]:
-        """JobManager and TaskManager. There is no HA service: with the JobManager its tasks go, too, so that a job that is
-        submitted again never runs beside its old tasks."""
+        """JobManager and TaskManager.
+
+        There is no HA service: with the JobManager its tasks go, too, so that a job that is submitted again never runs
+        beside its old tasks.
+        """
         jobmanager = Part(
             name="jobmanager",
             doc="Flink JobManager, REST and UI",
@@ -176,7 +179,7 @@ class Flink:
             env=self.environ("client"),
             log=self.home.logs / f"job-{name}.log",
             hold=self.home.run / f"{name}.hold",
-            tidy=lambda running: checkpoints.drop_older(folder, running.job_id) and None,
+            tidy=lambda running: checkpoints.drop_older(folder, running.job_id),
             checkpoint_age_s=lambda: _age_s(checkpoints.restore_point(folder)),
         )
 

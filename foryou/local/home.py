@@ -79,7 +79,7 @@ class Home:
 def _check_stamp(stamp: Path) -> None:
     text = stamp.read_text("utf-8").strip()
     if not text.isdigit():
-        raise HomeUnusable(f"{stamp} holds {text[:20]!r}, not a layout number: FORYOU_HOME is not a folder of foryou's.")
+        raise HomeUnusable(f"{stamp} holds {text[:20]!r}, not a layout number: set FORYOU_HOME to another folder.")
     # Layout 1 is the first. When there is a second, its step from the first is called here, then the stamp is written.
     if int(text) != LAYOUT:
         raise HomeUnusable(

@@ -41,9 +41,9 @@ def find_jdk(environ: Mapping[str, str], folders: tuple[Path, ...] = USUAL_FOLDE
             return Jdk(home, major)
         seen[home] = major
     if not seen:
-        raise JavaMissing("No JDK was found: install JDK 17 or 21 (openjdk-17-jdk-headless), or point JAVA_HOME at one.")
+        raise JavaMissing("No JDK was found: install JDK 17 or 21 (openjdk-17-jdk-headless), or set JAVA_HOME to one.")
     found = ", ".join(f"{major} in {home}" for home, major in seen.items())
-    raise JavaMissing(f"A JDK 17 or 21 is needed, and there is only {found}: install one, or point JAVA_HOME at one.")
+    raise JavaMissing(f"A JDK 17 or 21 is needed, and there is only {found}: install one, or set JAVA_HOME to one.")
 
 
 def version_of(home: Path) -> int | None:

@@ -143,7 +143,9 @@ def _resource(topic: Topic) -> ConfigResource:
 
 def _prepare(settings: Settings, home: Home, java: tuple[str, ...]) -> None:
     write_whole(home.kafka / "server.properties", server_properties(settings, home))
-    write_whole(home.kafka / "log4j2.properties", log4j_file(home.logs / "kafka.log", quiet={"org.apache.kafka": "WARN"}))
+    write_whole(
+        home.kafka / "log4j2.properties", log4j_file(home.logs / "kafka.log", quiet={"org.apache.kafka": "WARN"})
+    )
     if (home.kafka / "data" / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

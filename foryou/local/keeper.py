@@ -78,12 +78,13 @@ def door(host: str, port: int, board: Board, metrics: Metrics) -> ThreadingHTTPS
     """The supervisor's own /metrics and /healthz, served by a thread of its own until `shutdown`."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802: the name is http.server's
+        def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE, metrics.render())
             elif self.path == "/healthz":
                 missing = board.missing(board.now.parts)
-                body = {"status": "waiting", "waiting_for": missing} if missing else {"status": "ok"}
+                status = "waiting" if missing else "ok"
+                body: dict[str, object] = {"status": status, "waiting_for": missing}
                 self._answer(503 if missing else 200, "application/json", json.dumps(body).encode())
             else:
                 body = {"title": "Not found", "status": 404, "detail": "There are /metrics and /healthz."}

@@ -103,11 +103,11 @@ def stop(settings: Settings) -> int:
 
 def check_installed(python: Path, jars: Path) -> None:
     """Raises CannotStart when an environment or a jar folder is missing."""
-    missing = [str(path.relative_to(REPO)) for path in (python, *(jars / name for name in FOLDERS)) if not path.exists()]
+    missing = [
+        str(path.relative_to(REPO)) for path in (python, *(jars / name for name in FOLDERS)) if not path.exists()
+    ]
     if missing:
         raise CannotStart(f"{', '.join(missing)} is missing: run `make install`.")
 
 
 FOLDERS = ("kafka", "registry", "flink")
-
-

@@ -17,8 +17,8 @@ class Part:
     """A process: how it starts, when it is healthy, what it needs before.
 
     `prepare` runs before each start, `settle` after it answers and before others may use it; both must be safe to run
-    again. A part that is `bound_to` another ends and starts again with it. `log` is the file that people read, `console`
-    takes what the process prints; they may be the same.
+    again. A part that is `bound_to` another ends and starts again with it. `log` is the file that people read,
+    `console` takes what the process prints; they may be the same.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """A Flink job. It has no process of its own: it is submitted, then asked after, and submitted again when it is gone."""
+    """A Flink job: submitted, asked after, and submitted again when it is gone. It has no process of its own."""
 
     name: str
     doc: str

@@ -18,7 +18,10 @@ def get_json(url: str, timeout_s: float = TIMEOUT_S) -> Any:
 def send_json(method: str, url: str, body: Any, timeout_s: float = 10.0) -> Any:
     """Sends a JSON body and decodes the answer. Raises OSError, whose text holds the answer's, and ValueError."""
     request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json", "Accept": "application/json"}, method=method
+        url,
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "Accept": "application/json"},
+        method=method,
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:

@@ -58,7 +58,7 @@ def registry_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
         check=lambda: probe.ok(f"{settings.registry_url}/config"),
         log=home.logs / "registry.log",
         console=home.logs / "registry.out",
-        settle=lambda: register(settings.registry_url),
+        settle=lambda: _ids(register(settings.registry_url)),
         cwd=home.registry,
     )
 
@@ -79,5 +79,8 @@ def register(url: str) -> dict[str, int]:
     for subject, value in subjects().items():
         versions = f"{url}/subjects/{urllib.parse.quote(subject, safe='')}/versions"
         ids[subject] = int(probe.send_json("POST", versions, {"schema": json.dumps(value)})["id"])
-    log.info("schemas registered", extra={"ids": ids})
     return ids
+
+
+def _ids(ids: dict[str, int]) -> None:
+    log.info("schemas registered", extra={"ids": ids})

@@ -23,6 +23,11 @@ class Stack:
     parts: tuple[Part, ...]
     jobs: tuple[Job, ...]
 
+    @property
+    def units(self) -> tuple[Part | Job, ...]:
+        """Both."""
+        return (*self.parts, *self.jobs)
+
 
 def flink_of(settings: Settings, jdk: Jdk) -> Flink:
     """Flink as this stack has it."""
@@ -49,7 +54,8 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
                 "features",
                 REPO / "jobs" / "streaming" / "features.py",
                 "Flink job: admission and tiles",
-                needs=("registry",),
+                # Not the registry: a schema is asked for with the first record, and planning takes longer than it does.
+                needs=("kafka",),
             ),
         ),
     )

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from foryou.local.board import Board
 from foryou.local.home import Home
 from foryou.local.part import Job, Part, Running
@@ -40,10 +42,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Returns when everything has ended."""
-        threads = [
-            threading.Thread(target=self._keep, args=(unit,), name=unit.name)
-            for unit in (*self._stack.parts, *self._stack.jobs)
-        ]
+        threads = [threading.Thread(target=self._keep, args=(unit,), name=unit.name) for unit in self._stack.units]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -56,13 +55,17 @@ class Supervisor:
         while not self.stop.is_set():
             try:
                 why = self._live(unit) if isinstance(unit, Part) else self._submit_and_follow(unit)
-            except Exception as error:  # this thread's own boundary: a part that cannot start must not take others along
+            except (
+                Exception
+            ) as error:  # this thread's own boundary: a part that cannot start must not take others along
                 log.exception("a part failed to start", extra={"part": unit.name})
                 why = f"{error}"
             if not self.stop.is_set():
                 log.warning("starting again", extra={"part": unit.name, "why": why})
                 restarts = self._board.now.parts[unit.name].restarts + 1
-                self._board.set(unit.name, phase="restarting", waiting_for=why, pid=None, started=None, restarts=restarts)
+                self._board.set(
+                    unit.name, phase="restarting", waiting_for=why, pid=None, started=None, restarts=restarts
+                )
                 self.stop.wait(backoff.next(time.monotonic()))
         self._end_in_order(unit)
 
@@ -99,8 +102,8 @@ class Supervisor:
     def _settle(self, part: Part) -> str | None:
         try:
             part.settle()
-        except Exception as error:  # what a part needs before use fails in its own library's words; it is tried again
-            log.warning("not settled", extra={"part": part.name, "why": f"{error}"})
+        except (OSError, ValueError, KafkaException) as error:
+            log.warning("not settled; trying again", extra={"part": part.name, "why": f"{error}"})
             return f"{error}"
         return None
 
@@ -207,7 +210,7 @@ class Supervisor:
         self._board.set(unit.name, phase="stopped", waiting_for="", pid=None, started=None)
 
     def _users(self, unit: Part | Job) -> Iterable[Part | Job]:
-        for other in (*self._stack.parts, *self._stack.jobs):
+        for other in self._stack.units:
             if unit.name in other.needs or (isinstance(other, Part) and other.bound_to == unit.name):
                 yield other
 

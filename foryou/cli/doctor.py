@@ -1,0 +1,140 @@
+"""`foryou doctor`: what is wrong, and how to mend it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from foryou.cli.stack import settings_or_exit
+from foryou.local import install, state
+from foryou.local.home import Home, HomeUnusable
+from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.lifecycle import running
+from foryou.local.ports import taken
+from foryou.local.process_id import marked
+from foryou.local.supervisor import last_line
+from foryou.service.settings import Settings
+
+NEEDED_MEMORY = 6 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was looked at, what was found, and the remedy where it is wrong."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Checks needs, installation, disk, ports, left-over processes and the health of each part.
+
+    Every finding that is wrong comes with what mends it. Exit status 1 if there is any.
+    """
+    settings, console = settings_or_exit(), Console()
+    findings = list(examine(settings))
+    for finding in findings:
+        sign = "[red]✗[/]" if finding.remedy else "[green]✓[/]"
+        console.print(f"{sign} {finding.what}: {finding.found}", highlight=False, soft_wrap=True)
+        if finding.remedy:
+            console.print(f"    → {finding.remedy}", highlight=False, soft_wrap=True, markup=False)
+    wrong = sum(bool(finding.remedy) for finding in findings)
+    console.print(f"\n{wrong} of {len(findings)} checks found something to mend." if wrong else "\nAll is well.")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check, in the order in which they build on one another."""
+    yield _python()
+    yield _java()
+    yield from _installed()
+    yield _home(settings)
+    yield _memory(settings)
+    home = Home(settings.home)
+    if running(home):
+        yield from _parts(home)
+    else:
+        yield _left_over(home)
+        yield from _ports(settings)
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    right = (3, 11) <= sys.version_info < (3, 13)
+    return Finding("Python", version, "" if right else "use Python 3.11 or 3.12")
+
+
+def _java() -> Finding:
+    try:
+        jdk = find_jdk(os.environ)
+    except JavaMissing as error:
+        return Finding("JDK", "none that fits", str(error))
+    return Finding("JDK", f"{jdk.major} in {jdk.home}")
+
+
+def _installed() -> Iterator[Finding]:
+    for step in install.steps(Path(install.REPO)):
+        done = step.done()
+        yield Finding(
+            step.name, "installed" if done else "not installed, or older than its list", "" if done else "make install"
+        )
+
+
+def _home(settings: Settings) -> Finding:
+    home = Home(settings.home)
+    try:
+        home.open()
+    except HomeUnusable as error:
+        return Finding("data folder", str(settings.home), str(error))
+    free = shutil.disk_usage(home.root).free
+    return Finding("data folder", f"{home.root}, {free / 1e9:.0f} GB free")
+
+
+def _memory(settings: Settings) -> Finding:
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+    values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+    free = values["MemAvailable"]
+    enough = free >= NEEDED_MEMORY or running(Home(settings.home))
+    return Finding(
+        "memory", f"{free / 1e9:.1f} GB available", "" if enough else "the stack needs 6 GiB: end something else"
+    )
+
+
+def _left_over(home: Home) -> Finding:
+    left = marked(home.root)
+    if left:
+        pids = ", ".join(str(process.pid) for process in left)
+        return Finding(
+            "left-over processes", f"the supervisor is gone, but these live: {pids}", "foryou down, or foryou up"
+        )
+    return Finding("stack", "down, nothing left over")
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    held = [(name, port) for name, port in settings.ports.items() if taken(settings.host, port)]
+    if not held:
+        yield Finding("ports", f"{', '.join(map(str, sorted(settings.ports.values())))} are free")
+    for name, port in held:
+        remedy = f"end what holds it, or set FORYOU_PORT_{name.upper()}, or FORYOU_PORT_OFFSET to move every port"
+        yield Finding(f"port {port} ({name})", "in use by another program", remedy)
+
+
+def _parts(home: Home) -> Iterator[Finding]:
+    now = state.load(home.state)
+    if now is None:
+        yield Finding("supervisor", "running, but it has not written its state", f"see {home.logs / 'supervisor.log'}")
+        return
+    for part in now.parts.values():
+        again = f", started {part.restarts + 1} times" if part.restarts else ""
+        if part.phase == "healthy":
+            yield Finding(part.name, f"healthy at {part.address}{again}")
+            continue
+        waits = f", waits for {part.waiting_for}" if part.waiting_for else ""
+        log = Path(part.log)
+        yield Finding(part.name, f"{part.phase}{waits}{again}", f"see {log}; it ends with: {last_line(log)}")

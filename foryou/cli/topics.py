@@ -1,0 +1,160 @@
+"""`foryou topics`: what is in Kafka, decoded."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from rich.console import Console
+from rich.table import Table
+
+from foryou.cli.stack import settings_or_exit
+from foryou.contract.codec import Decoder, NotAvro, Registry
+from foryou.local.kafka import all_topics
+from foryou.local.probe import answers
+
+app = typer.Typer(help="List topics, or read one, decoded.", no_args_is_help=True)
+PATIENCE_S = 5.0
+
+
+@app.command("list")
+def list_topics() -> None:
+    """Every topic with its partitions, the records that it holds, how it is cleaned, and what it is for."""
+    settings, console = settings_or_exit(), Console()
+    declared = all_topics()
+    _reach(console, settings.host, settings.kafka)
+    consumer = _consumer(settings.kafka)
+    try:
+        present = AdminClient({"bootstrap.servers": settings.kafka}).list_topics(timeout=10).topics
+        lines = Table("topic", "partitions", "offsets held", "cleanup", "what", box=None)
+        for name in [*declared, *sorted(set(present) - set(declared))]:
+            if name not in present:
+                lines.add_row(name, "[red]missing", "", "", "")
+                continue
+            held = sum(high - low for low, high in (_watermarks(consumer, p) for p in _partitions(present[name], name)))
+            topic = declared.get(name)
+            cleanup, doc = (topic.config["cleanup.policy"], topic.doc) if topic else ("", "[dim]not ours")
+            lines.add_row(name, str(len(present[name].partitions)), f"{held:,}", cleanup, doc)
+        console.print(lines)
+    except KafkaException as error:
+        console.print(f"[red]Kafka at {settings.kafka}: {error}")
+        raise typer.Exit(1) from error
+    finally:
+        consumer.close()
+
+
+@app.command()
+def tail(
+    topic: Annotated[str, typer.Argument(help="for example events.clean.v1; `foryou topics list` shows all")],
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="how many of the newest records")] = 10,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="go on until Ctrl-C")] = False,
+    beginning: Annotated[bool, typer.Option("--from-beginning", help="everything that the topic holds")] = False,
+    key: Annotated[str, typer.Option(help="only records whose key contains this")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per line")] = False,
+) -> None:
+    """Prints records, oldest first: time, partition, offset, key and the decoded value."""
+    settings, console = settings_or_exit(), Console(soft_wrap=True, highlight=False)
+    _reach(console, settings.host, settings.kafka)
+    consumer = _consumer(settings.kafka)
+    decode = Registry(settings.registry_url).decoder()
+    try:
+        metadata = consumer.list_topics(topic, timeout=10).topics[topic]
+        if metadata.error is not None:
+            console.print(f"[red]There is no topic {topic}: `foryou topics list` shows all.")
+            raise typer.Exit(1)
+        partitions = _partitions(metadata, topic)
+        for message in _newest(consumer, partitions, number, beginning, key):
+            _show(console, message, decode, as_json)
+        while follow:
+            for message in consumer.consume(500, 0.2):
+                if message.error() is None and _matches(message, key):
+                    _show(console, message, decode, as_json)
+    except KafkaException as error:
+        console.print(f"[red]Kafka at {settings.kafka}: {error}")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        return
+    finally:
+        consumer.close()
+
+
+def _newest(
+    consumer: Consumer, partitions: list[TopicPartition], number: int, beginning: bool, key: str
+) -> Iterator[Message]:
+    """Up to the end of now. With a key, the newest of each partition are searched for it, not the newest that match."""
+    marks = {p.partition: _watermarks(consumer, p) for p in partitions}
+    reach = number if not key else max(number, 50_000)
+    starts = [
+        TopicPartition(p.topic, p.partition, low if beginning else max(low, high - reach))
+        for p, (low, high) in zip(partitions, marks.values(), strict=True)
+    ]
+    consumer.assign(starts)
+    open_ends = {s.partition: marks[s.partition][1] for s in starts if s.offset < marks[s.partition][1]}
+    found: list[Message] = []
+    heard = time.monotonic()
+    while open_ends and time.monotonic() - heard < PATIENCE_S:
+        for message in consumer.consume(5_000, 0.2):
+            if message.error() is not None:
+                continue
+            heard = time.monotonic()
+            if _matches(message, key):
+                found.append(message)
+        # Compaction leaves holes: the position passes them, a message's offset may not reach the end.
+        for place in consumer.position([TopicPartition(s.topic, s.partition) for s in starts]):
+            if place.partition in open_ends and place.offset >= open_ends[place.partition]:
+                del open_ends[place.partition]
+    found.sort(key=lambda message: (message.timestamp()[1], message.partition(), message.offset()))
+    yield from found if beginning else found[len(found) - number :] if number < len(found) else found
+
+
+def _show(console: Console, message: Message, decode: Decoder, as_json: bool) -> None:
+    value, key = message.value(), (message.key() or b"").decode("utf-8", "replace")
+    shown: Any
+    try:
+        shown = None if value is None else decode(value)
+    except NotAvro as error:
+        shown = {"not_avro": str(error), "bytes": value[:200].hex() if value else ""}
+    at = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC).isoformat(timespec="milliseconds")
+    if as_json:
+        line = {"time": at, "partition": message.partition(), "offset": message.offset(), "key": key, "value": shown}
+        print(json.dumps(line, default=_plain, ensure_ascii=False), flush=True)
+        return
+    body = {name: item for name, item in shown.items() if item is not None} if isinstance(shown, dict) else shown
+    console.print(f"[dim]{at[11:23]}[/] [cyan]{message.partition()}@{message.offset()}[/]", end=" ")
+    console.print(key, style="bold", markup=False, end=" ")
+    console.print(
+        "(tombstone)" if shown is None else json.dumps(body, default=_plain, ensure_ascii=False), markup=False
+    )
+
+
+def _plain(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _matches(message: Message, key: str) -> bool:
+    return not key or key in (message.key() or b"").decode("utf-8", "replace")
+
+
+def _reach(console: Console, host: str, kafka: str) -> None:
+    """librdkafka keeps trying without a word; we say it at once."""
+    address, _, port = kafka.split(",")[0].rpartition(":")
+    if answers(address or host, int(port)) is not None:
+        console.print(f"[red]Kafka does not answer at {kafka}: `foryou up` starts it.")
+        raise typer.Exit(1)
+
+
+def _consumer(kafka: str) -> Consumer:
+    return Consumer({"bootstrap.servers": kafka, "group.id": "foryou-topics", "enable.auto.commit": False})
+
+
+def _partitions(metadata: Any, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    low, high = consumer.get_watermark_offsets(partition, timeout=10)
+    return low, high

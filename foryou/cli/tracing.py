@@ -1,0 +1,20 @@
+"""`foryou trace`: the command around `foryou.cli.trace`."""
+
+from typing import Annotated
+
+import typer
+
+from foryou.cli.stack import settings_or_exit
+
+
+def trace_command(
+    event_id: Annotated[str, typer.Argument(help="the event's id, as the collector's answer gave it")],
+    wait: Annotated[float, typer.Option(min=0, help="seconds to wait for hops that are still to come")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Follows one event: every hop with its time, partition and offset, the tiles that it touched, the next page."""
+    from foryou.cli.trace import show, trace
+
+    result = trace(settings_or_exit(), event_id, wait)
+    show(result, as_json)
+    raise typer.Exit(0 if result.hops and not result.missing else 1)

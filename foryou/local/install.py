@@ -1,0 +1,294 @@
+"""Installs what the stack runs on: two Python environments and three folders of jars. `make install` runs it.
+
+Standard library only: this is what makes the environments. Each step ends with a stamp, the hash of the lists that it
+installed; a step without its stamp is done again, so an interruption at any moment is mended by the same command.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from foryou.local.jdk import JavaMissing, Jdk, find_jdk
+
+REPO = Path(__file__).resolve().parents[2]
+MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+ROOM_BYTES = 4 * 1024**3
+QUIET_S = 15.0
+PIP_LINES = (
+    r"^Collecting ([^ ]+)",
+    r"^ *Downloading ([^ ]+ \(.*\))",
+    r"^(Installing) collected",
+    r"^ *Building wheel for ([^ ]+)",
+)
+
+
+class CannotInstall(Exception):
+    """What is missing, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to install: what it downloads, the lists it follows, and where its stamp lies."""
+
+    name: str
+    megabytes: int
+    lists: tuple[Path, ...]
+    target: Path
+    install: Callable[["Step", "Progress"], None]
+
+    @property
+    def stamp(self) -> Path:
+        """Written last, inside of what was installed."""
+        return self.target / ".installed"
+
+    def fingerprint(self) -> str:
+        """The hash of the lists, and of the Python that an environment was made for."""
+        digest = hashlib.sha256(f"{sys.version_info[:2]}".encode() if self.target.parent.name == ".venv" else b"")
+        for path in self.lists:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def done(self) -> bool:
+        """Whether it is installed, by the lists of now."""
+        try:
+            return self.stamp.read_text("utf-8") == self.fingerprint()
+        except FileNotFoundError:
+            return False
+
+
+def steps(repo: Path) -> tuple[Step, ...]:
+    """Everything, in order."""
+    environments = repo / ".venv"
+    lists, local = repo / "requirements", repo / "infra" / "local"
+    return (
+        Step(
+            "main environment",
+            170,
+            (lists / "main.txt", repo / "pyproject.toml"),
+            environments / "main",
+            lambda step, progress: _environment(step, progress, editable=repo),
+        ),
+        Step(
+            "streaming environment (Flink)",
+            440,
+            (lists / "streaming.txt",),
+            environments / "streaming",
+            lambda step, progress: _environment(step, progress, editable=None),
+        ),
+        *(
+            Step(
+                f"{name} jars",
+                megabytes,
+                (local / name / "pom.xml",),
+                local / "lib" / name,
+                lambda step, progress: _jars(step, progress),
+            )
+            for name, megabytes in (("kafka", 55), ("registry", 110), ("flink", 35))
+        ),
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Installs what is missing. Returns the exit status."""
+    wanted = [step for step in steps(REPO) if not arguments or any(word in step.name for word in arguments)]
+    try:
+        missing = [step for step in wanted if not step.done()]
+        if not missing:
+            return 0
+        check_needs(missing)
+        print(f"To install (about {sum(step.megabytes for step in missing)} MB to download, less what is cached):")
+        for step in missing:
+            print(f"  {step.name:<32} ≈ {step.megabytes} MB  → {step.target.relative_to(REPO)}")
+        print("An interruption does no harm: the same command goes on from there.", flush=True)
+        (REPO / ".venv").mkdir(exist_ok=True)
+        with (REPO / ".venv" / ".lock").open("w") as lock, Progress(sys.stdout) as progress:
+            _take(lock)
+            for step in missing:
+                if not step.done():  # another install may have done it while we waited for the lock
+                    progress.begin(step.name)
+                    step.install(step, progress)
+                    step.stamp.write_text(step.fingerprint(), "utf-8")
+                    progress.end()
+    except CannotInstall as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def check_needs(missing: list[Step]) -> Jdk | None:
+    """Checks what must be on the machine. Raises CannotInstall."""
+    if not (3, 11) <= sys.version_info < (3, 13):
+        raise CannotInstall(f"Python 3.11 or 3.12 is needed, and this is {sys.version.split()[0]}.")
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        raise CannotInstall(
+            f"This Python cannot make environments: install its venv module "
+            f"(python3.{sys.version_info.minor}-venv on Debian and Ubuntu)."
+        )
+    free = shutil.disk_usage(REPO).free
+    if free < ROOM_BYTES:
+        raise CannotInstall(f"{REPO} has {free / 1e9:.1f} GB free, and the installation needs {ROOM_BYTES / 1e9:.0f}.")
+    if not any(step.name.endswith("jars") for step in missing):
+        return None
+    if shutil.which("mvn") is None:
+        raise CannotInstall("Maven was not found: install it (apt-get install maven), or put mvn on the PATH.")
+    return _jdk()
+
+
+def _jdk() -> Jdk:
+    try:
+        return find_jdk(os.environ)
+    except JavaMissing as error:
+        raise CannotInstall(str(error)) from error
+
+
+def _environment(step: Step, progress: "Progress", editable: Path | None) -> None:
+    """A virtual environment with exactly the pinned, hash-checked packages.
+
+    A package that was being unpacked at an interruption looks installed and is not: after one, begin from an empty
+    environment. What was downloaded is in pip's cache.
+    """
+    marker = step.target.with_name(f"{step.target.name}.unfinished")
+    python = step.target / "bin" / "python"
+    if marker.exists() or not python.exists() or _minor(step.target) != sys.version_info.minor:
+        marker.touch()
+        progress.run([sys.executable, "-m", "venv", "--clear", str(step.target)], "making it")
+    marker.touch()
+    requirements = step.lists[0]
+    pip = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    # Source packages are built with the pinned setuptools that is installed first, not with whatever is newest today.
+    first = step.target / "setuptools.txt"
+    first.write_text(pinned(requirements.read_text("utf-8"), "setuptools"), "utf-8")
+    progress.run([*pip, "--require-hashes", "-r", str(first)], "setuptools")
+    total = len(re.findall(r"^[a-zA-Z0-9]", requirements.read_text("utf-8"), re.MULTILINE))
+    progress.run([*pip, "--no-build-isolation", "--require-hashes", "-r", str(requirements)], "packages", total)
+    if editable is not None:
+        progress.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(editable)], "foryou itself")
+    marker.unlink()
+
+
+def pinned(requirements: str, package: str) -> str:
+    """The lines of one package in a hash-pinned list. Raises CannotInstall when it is not there."""
+    found = re.search(rf"^{re.escape(package)}==.*(?:\n[ \t]+--hash=.*)*", requirements, re.MULTILINE)
+    if found is None:
+        raise CannotInstall(f"{package} is not pinned in the requirements: `make lock` writes them.")
+    return found[0].rstrip(" \\") + "\n"
+
+
+def _minor(environment: Path) -> int | None:
+    """3.x of an environment."""
+    found = re.search(r"^version(?:_info)? *= *3\.(\d+)", _text(environment / "pyvenv.cfg"), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def _jars(step: Step, progress: "Progress") -> None:
+    """A folder of jars, resolved by Maven from a pom.xml. The registry is one archive, unpacked."""
+    if step.target.exists():
+        shutil.rmtree(step.target)  # half a folder, or jars of an older list
+    step.target.mkdir(parents=True)
+    unpack = step.target.name == "registry"
+    goal = f"{MAVEN_PLUGIN}:{'unpack' if unpack else 'copy-dependencies'}"
+    output = [f"-DoutputDirectory={step.target}", *([] if unpack else ["-DincludeScope=runtime"])]
+    environ = os.environ | {"JAVA_HOME": str(_jdk().home)}
+    progress.run(["mvn", "-B", goal, *output], "resolving", cwd=step.lists[0].parent, environ=environ)
+
+
+class Progress:
+    """One line per step on a terminal, a line now and then elsewhere; the whole output only when something fails."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out, self._tty = out, out.isatty()
+        self._name, self._began, self._told = "", 0.0, 0.0
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._out.flush()
+
+    def begin(self, name: str) -> None:
+        """A step begins."""
+        self._name, self._began = name, time.monotonic()
+
+    def end(self) -> None:
+        """It is done."""
+        self._line(f"{self._name}: installed in {time.monotonic() - self._began:.0f} s", last=True)
+
+    def run(
+        self,
+        command: list[str],
+        what: str,
+        total: int = 0,
+        cwd: Path | None = None,
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        """Runs a command and shows how it goes on. Raises CannotInstall with the end of its output."""
+        self._line(f"{self._name}: {what}", last=False)
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        assert process.stdout is not None
+        output, count = [], 0
+        try:
+            for line in process.stdout:
+                output.append(line)
+                count += line.startswith(("Collecting ", "Requirement already satisfied"))
+                said = _said(line)
+                if said:
+                    of = f" {min(count, total)}/{total}" if total else ""
+                    self._line(f"{self._name}: {what}{of} {said}", last=False)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+        if process.wait() != 0:
+            tail = "".join(output[-25:])
+            raise CannotInstall(f"{tail}\n{self._name}: `{' '.join(command[:6])} …` failed; what it said is above.")
+
+    def _line(self, text: str, last: bool) -> None:
+        if self._tty:
+            width = shutil.get_terminal_size().columns - 1
+            self._out.write(f"\r\x1b[2K{text[:width]}" + ("\n" if last else ""))
+        elif last or time.monotonic() - self._told > QUIET_S:
+            self._told = time.monotonic()
+            self._out.write(text + "\n")
+        self._out.flush()
+
+
+def _said(line: str) -> str:
+    """What of a line of pip's or Maven's is worth showing."""
+    for pattern in PIP_LINES:
+        found = re.match(pattern, line)
+        if found:
+            return found[1]
+    # Maven names a repository in front of the file: show the file alone.
+    found = re.match(r"^(?:\[INFO\] )?Downloaded from .*/([^/ ]+) (\(.*\))", line)
+    return f"{found[1]} {found[2]}" if found else ""
+
+
+def _take(lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another installation is running; waiting for it.", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
