@@ -5,10 +5,11 @@ Redis or a remote store is a change of that file.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ SERVICE = "ranking_v1"
 BUDGET_S = 0.040  # a read takes a millisecond; a page without the viewer's features costs more than a late one
 MOST_WAITING = 64  # reads behind a store that hangs; more would wait in vain
 RETRY_S = 1.0
+KEEP_WARM_S = 0.1  # a store that reads its writer's log catches up when it is read: little at a time, not for a viewer
 LOOK_EVERY_S = 2.0  # at what `feast apply` may have changed
 _KEYS = frozenset({"app_id", "user_key"})
 
@@ -38,7 +40,7 @@ class FeastFeatures:
 
     def start(self) -> None:
         """Begins to open the store."""
-        threading.Thread(target=self._open, name="open features", daemon=True).start()
+        threading.Thread(target=self._keep_open, name="open features", daemon=True).start()
 
     def stop(self) -> None:
         """Ends the worker."""
@@ -54,15 +56,20 @@ class FeastFeatures:
         self._waiting += 1
         reading = self._pool.submit(self._read, app_id, user_key)
         loop = asyncio.get_running_loop()
-        reading.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+
+        def done(_: Future[dict[str, FeatureValue]]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone: the process stops
+                loop.call_soon_threadsafe(self._done)
+
+        reading.add_done_callback(done)
         try:
             values = await asyncio.wait_for(asyncio.wrap_future(reading), self._budget_s)
         except TimeoutError:
             raise FeaturesUnavailable(f"the feature store took more than {self._budget_s * 1000:.0f} ms") from None
         except Exception as error:  # whatever the online store raises: to a feed all of it means the same
-            self.lacks = f"{type(error).__name__}: {error}"
-            raise FeaturesUnavailable(self.lacks) from error
-        self.lacks = None
+            self._note(f"{type(error).__name__}: {error}")
+            raise FeaturesUnavailable(str(self.lacks)) from error
+        self._note(None)
         return UserFeatures(now_ms, values)
 
     def _done(self) -> None:
@@ -74,13 +81,18 @@ class FeastFeatures:
         answer = store.get_online_features(service, [{"app_id": app_id, "user_key": user_key}]).to_dict()
         return {name: values[0] for name, values in answer.items() if name not in _KEYS and values[0] is not None}
 
-    def _open(self) -> None:
+    def _keep_open(self) -> None:
         self._open_store()
-        while not self._stopping.wait(LOOK_EVERY_S):
+        looked = time.monotonic()
+        while not self._stopping.wait(KEEP_WARM_S):
             try:
-                self._follow_registry()
-            except Exception:  # the thread's own boundary: a registry that cannot be read leaves what was known
-                log.exception("the feature registry could not be read again")
+                if not self._waiting:
+                    self._pool.submit(self._read, "", "").result()
+                if time.monotonic() - looked > LOOK_EVERY_S:
+                    looked = time.monotonic()
+                    self._follow_registry()
+            except Exception as error:  # noqa: BLE001 - the thread's own boundary: the next round tries again
+                self._note(f"{type(error).__name__}: {error}")
 
     def _follow_registry(self) -> None:
         assert self._opened is not None
@@ -91,8 +103,12 @@ class FeastFeatures:
             store.refresh_registry()
             self._opened = (store, store.get_feature_service(SERVICE))
 
+    def _note(self, lacks: str | None) -> None:
+        if lacks != self.lacks and lacks is not None:
+            log.warning("features are not available", extra={"why": lacks})
+        self.lacks = lacks
+
     def _open_store(self) -> None:
-        said = None
         while not self._stopping.is_set():
             started = time.monotonic()
             try:
@@ -106,13 +122,10 @@ class FeastFeatures:
                 store = FeatureStore(config=config)
                 self._opened = (store, store.get_feature_service(SERVICE))
                 self._read("", "")  # opens the files, so that the first viewer does not wait for it
-                self.lacks = None
+                self._note(None)
                 log.info("features are open", extra={"seconds": round(time.monotonic() - started, 2)})
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, the feed answers from trends meanwhile
                 self._opened = None
-                self.lacks = f"the feature store cannot be opened: {type(error).__name__}: {error}"
-                if self.lacks != said:
-                    log.warning("features are not available", extra={"why": self.lacks})
-                said = self.lacks
+                self._note(f"the feature store cannot be opened: {type(error).__name__}: {error}")
                 self._stopping.wait(RETRY_S)
