@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from foryou.cli.simulate import CATALOGUE_SEED, Stack, bars, ensure_catalogue, in_ms, world_of
+from foryou.cli.simulate import CATALOGUE_SEED, Stack, StackDown, answers, bars, ensure_catalogue, in_ms, world_of
 from foryou.service.settings import Settings
 from foryou.simulator.arms import Arms, compare
 from foryou.simulator.catalogue import SIZE
@@ -79,6 +79,7 @@ async def one_seed(stack: Stack, world: World, seed: int, people: int, seconds: 
 
 async def every_seed(stack: Stack, asked: argparse.Namespace, console: Console) -> list[Seed]:
     """One seed after the other."""
+    await answers(stack, "collector", "ranker")
     with bars(console) as progress:
         now_ms = time.time_ns() // 1_000_000
         catalogue, _ = await ensure_catalogue(stack, CATALOGUE_SEED, asked.videos, now_ms, progress)
@@ -118,7 +119,10 @@ def main() -> int:
     parser.add_argument("--videos", type=int, default=SIZE)
     asked = parser.parse_args()
     console = Console()
-    found = asyncio.run(every_seed(Stack.of(Settings.load(os.environ)), asked, console))
+    try:
+        found = asyncio.run(every_seed(Stack.of(Settings.load(os.environ)), asked, console))
+    except StackDown as error:
+        sys.exit(str(error))
     console.print("python -m bench.feed " + " ".join(sys.argv[1:]))
     console.print(table_of(found))
     for versus in ("popular", "random"):

@@ -22,7 +22,7 @@ import uvloop
 
 from foryou.cli.feature_reader import FeatureReader
 from foryou.cli.probes import Arrive, freshness
-from foryou.cli.simulate import Stack, remembered
+from foryou.cli.simulate import Stack, StackDown, answers, remembered
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import Catalogue, grow
 from foryou.simulator.load import Outcome, offer, taps
@@ -58,6 +58,7 @@ class Freshness:
 
 async def measure(stack: Stack, rate: float, seconds: float, probes: int, batch: int) -> Freshness:
     """Loads the stack and probes it. Raises FeaturesUnreadable, OSError."""
+    await answers(stack, "collector", "store")
     known = remembered(stack.memory())
     catalogue = grow(known.seed, known.now_ms, known.size) if known else grow(1, time.time_ns() // 1_000_000, 10_000)
     tally = Tally()
@@ -89,7 +90,10 @@ def main() -> int:
     parser.add_argument("--bound-ms", type=float, default=1_000, help="the p99 that must hold")
     asked = parser.parse_args()
     stack = Stack.of(Settings.load(os.environ))
-    found = uvloop.run(measure(stack, asked.rate, asked.seconds, asked.probes, asked.batch))
+    try:
+        found = uvloop.run(measure(stack, asked.rate, asked.seconds, asked.probes, asked.batch))
+    except StackDown as error:
+        sys.exit(str(error))
     complaints = found.complaints(asked.bound_ms)
     print("python -m bench.freshness " + " ".join(sys.argv[1:]))
     for name, each in (("POST → feature, ms", found.fresh), ("POST → ack, ms   ", found.ack)):

@@ -15,15 +15,14 @@ from foryou.cli.demonstration import Ask, demonstrate
 from foryou.cli.feature_reader import FeaturesUnreadable
 from foryou.cli.probes import NotThere
 from foryou.cli.report import Report, next_steps, save, show
-from foryou.cli.simulate import Stack, bars
-from foryou.local.lifecycle import CannotStart, start, stop, wait_ready
-from foryou.local.state import StackState
+from foryou.cli.screen import watch
+from foryou.cli.simulate import Stack, StackDown, bars
+from foryou.cli.stack import UP_S, settings_or_exit
+from foryou.local.lifecycle import CannotStart, start, stop
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import SIZE
 from foryou.simulator.run import PublishFailed
 from foryou.simulator.wire import NotLoopback
-
-UP_S = 240.0
 
 
 def demo(
@@ -36,7 +35,7 @@ def demo(
 ) -> None:
     """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""
     console = Console()
-    settings = Settings.load(os.environ)
+    settings = settings_or_exit()
     try:
         ours = start(settings, dict(os.environ))  # a stack that was up before the demo stays up after it
     except CannotStart as error:
@@ -53,7 +52,9 @@ def demo(
         if ours:
             with console.status("stopping the stack"):
                 stop(settings)
-            console.print("the stack is down; its data is kept in " + str(settings.home))
+            console.print(f"The stack is down; its data is kept in {settings.home}", highlight=False, soft_wrap=True)
+        else:
+            console.print("The stack was up before and stays up: `foryou down` ends it.")
     raise typer.Exit(0 if good else 1)
 
 
@@ -65,7 +66,16 @@ def _on_stack(settings: Settings, ask: Ask, console: Console) -> bool:
     try:
         with bars(console) as progress:
             report = asyncio.run(demonstrate(Stack.of(settings), ask, progress))
-    except (NotLoopback, NotThere, PublishFailed, FeaturesUnreadable, KafkaException, OSError, ValueError) as error:
+    except (
+        NotLoopback,
+        NotThere,
+        StackDown,
+        PublishFailed,
+        FeaturesUnreadable,
+        KafkaException,
+        OSError,
+        ValueError,
+    ) as error:
         console.print(f"[red]the demo stopped: {error}", highlight=False)
         return False
     show(report, console)
@@ -75,18 +85,10 @@ def _on_stack(settings: Settings, ask: Ask, console: Console) -> bool:
 
 
 def _up(settings: Settings, console: Console) -> bool:
-    with console.status("starting the stack") as status:
-
-        def seen(state: StackState) -> None:
-            waiting = [f"{name} ({part.phase})" for name, part in state.parts.items() if part.phase != "healthy"]
-            status.update(f"starting the stack: {', '.join(waiting) or 'all healthy'}")
-
-        state = wait_ready(settings, UP_S, seen)
+    state = watch(settings, console, UP_S)
     if state is None:
         console.print(f"[red]the supervisor ended: see {settings.home / 'logs' / 'supervisor.log'}", soft_wrap=True)
         return False
-    for name, part in state.parts.items():
-        console.print(f"  {name:<20} {part.phase:<10} {part.address}", highlight=False)
     if not state.ready:
         late = [f"{name} waits for {part.waiting_for}" for name, part in state.parts.items() if part.phase != "healthy"]
         console.print(f"[red]the stack is not up after {UP_S:.0f} s: {'; '.join(late)}")
@@ -97,7 +99,6 @@ def _stay(console: Console, ours: bool) -> None:
     console.print()
     console.print(next_steps())
     if not ours:
-        console.print("\nThe stack was up before and stays up: `foryou down` ends it.")
         return
     console.print("\n[bold]The stack stays up until Ctrl-C.")
     over = threading.Event()

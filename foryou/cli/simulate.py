@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from foryou.cli.stack import settings_or_exit
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import SIZE, Catalogue, grow
 from foryou.simulator.people import World
@@ -63,6 +63,24 @@ class Stack:
         return self.settings.home / "simulator" / f"catalogue-{self.app_id}.json"
 
 
+class StackDown(Exception):
+    """A process of the stack does not answer; the message says how to mend that."""
+
+
+async def answers(stack: Stack, *processes: str) -> None:
+    """Returns when each process is healthy now. Raises StackDown."""
+    for process in processes:
+        try:
+            async with stack.door(process, 1) as door:
+                answer = await door.get("/healthz")
+        except OSError as error:
+            where = stack.settings.url(process)
+            raise StackDown(f"The {process} does not answer at {where}: start the stack with `foryou up`.") from error
+        if answer.status != 200:
+            said = answer.body[:200].decode("utf-8", "replace")
+            raise StackDown(f"The {process} is not ready ({said}): see `foryou status`.")
+
+
 def remembered(path: Path) -> Published | None:
     """What was published before; None if nothing, or if the note is not readable."""
     try:
@@ -75,6 +93,7 @@ async def ensure_catalogue(
     stack: Stack, seed: int, size: int, now_ms: int, progress: Progress
 ) -> tuple[Catalogue, int]:
     """The published catalogue and how many videos had to be sent: none when the stack has it and it is not stale."""
+    await answers(stack, "collector")
     before = remembered(stack.memory())
     fresh = before is not None and (before.seed, before.size) == (seed, size) and now_ms - before.now_ms < STALE_MS
     catalogue = await asyncio.to_thread(grow, seed, before.now_ms if fresh and before else now_ms, size)
@@ -117,15 +136,16 @@ def simulate(
     console = Console()
     duration = minutes * 60 if minutes else seconds
     try:
-        asyncio.run(_simulate(console, Stack.of(Settings.load(os.environ)), people, duration, seed, rate, videos))
-    except (NotLoopback, PublishFailed, ValueError) as error:
-        console.print(f"[red]{error}")
+        asyncio.run(_simulate(console, Stack.of(settings_or_exit()), people, duration, seed, rate, videos))
+    except (NotLoopback, PublishFailed, StackDown, ValueError) as error:
+        console.print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 async def _simulate(
     console: Console, stack: Stack, people: int, seconds: float, seed: int, rate: float, videos: int
 ) -> None:
+    await answers(stack, "collector", "ranker")
     tally = Tally()
     with bars(console) as progress:
         catalogue, _ = await ensure_catalogue(stack, CATALOGUE_SEED, videos, _now_ms(), progress)
@@ -169,10 +189,10 @@ def catalogue(
     begin = time.perf_counter()
     try:
         with bars(console) as progress:
-            stack = Stack.of(Settings.load(os.environ))
+            stack = Stack.of(settings_or_exit())
             grown, sent = asyncio.run(ensure_catalogue(stack, seed, videos, _now_ms(), progress))
-    except (NotLoopback, PublishFailed, ValueError) as error:
-        console.print(f"[red]{error}")
+    except (NotLoopback, PublishFailed, StackDown, ValueError) as error:
+        console.print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(1) from error
     done = f"published {sent:,} videos in {time.perf_counter() - begin:.1f} s" if sent else "already published"
     console.print(f"{done}: {len(grown):,} videos, {len(grown.creator_id):,} creators, seed {seed}")
