@@ -1,0 +1,1 @@
+"""The online store: the tile ring in RocksDB, the writer that fills it from Kafka, Feast in front of it."""

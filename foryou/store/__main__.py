@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import uvicorn
 
@@ -25,6 +28,21 @@ from foryou.store.writer import Writer
 log = logging.getLogger("foryou.store")
 
 STOP_S = 3
+# The writer's thread computes; a request must not wait for it the interpreter's usual 5 ms at every turn.
+SWITCH_S = 0.0005
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its habit of ending the process by the signal once it has stopped: the store is still open then."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def main() -> int:
@@ -32,6 +50,7 @@ def main() -> int:
     logs.configure("store")
     for talkative in ("feast", "uvicorn.error"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_S)
     settings = Settings.load(os.environ)
     try:
         rows = RocksRows(rocks_path(settings))
@@ -53,7 +72,7 @@ def _serve(settings: Settings, rows: Rows) -> int:
     store = open_store(settings, rows, now_ms)
     follower = RegistryFollower(store, registry_path(settings), rows)
     door = Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, now_ms)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             door,
             settings.host,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,36 @@ _BODIES: dict[str, dict[str, type]] = {
     "/push": {"push_source_name": str, "df": dict},
     "/write-to-online-store": {"feature_view_name": str, "df": dict},
 }
+
+
+def _text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _whole(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63)
+
+
+def _number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or (isinstance(value, list) and all(v is not None and fits(v) for v in value))
+
+
+# Of Feast's types those that our views have; what is not here Feast judges alone.
+_FITS: dict[ValueType, tuple[Callable[[Any], bool], str]] = {
+    ValueType.STRING: (_text, "a string"),
+    ValueType.INT64: (_whole, "a whole number of 64 bits"),
+    ValueType.DOUBLE: (_number, "a number"),
+    ValueType.STRING_LIST: (_each(_text), "a list of strings"),
+    ValueType.DOUBLE_LIST: (_each(_number), "a list of numbers"),
+}
 _JSON_NAMES: dict[type, str] = {dict: "an object", str: "a string", list: "a list"}
 
 
@@ -29,7 +59,7 @@ class Known:
     """What the registry holds, as far as a request can name it."""
 
     services: Mapping[str, frozenset[str]]  # service → its views
-    views: Mapping[str, frozenset[str]]  # view → its features
+    views: Mapping[str, Mapping[str, ValueType]]  # view → its features and their types
     keys: Mapping[str, frozenset[str]]  # view → its join keys
     key_types: Mapping[str, ValueType]
     push_sources: Mapping[str, frozenset[str]]  # push source → the views that it fills
@@ -43,7 +73,7 @@ class Known:
                 service.name: frozenset(projection.name for projection in service.feature_view_projections)
                 for service in store.list_feature_services()
             },
-            {view.name: frozenset(feature.name for feature in view.features) for view in views},
+            {view.name: {feature.name: feature.dtype.to_value_type() for feature in view.features} for view in views},
             {view.name: frozenset(getattr(view, "join_keys", ())) for view in views},
             {entity.join_key: entity.value_type for entity in store.list_entities(allow_cache=True)},
             {
@@ -180,10 +210,17 @@ def _check_rows(columns: dict[str, Any], views: frozenset[str], known: Known) ->
     if not any(columns.values()):
         raise _refused("df", "df has no row", "send a list of values per column", "missing_field")
     for view in sorted(views):
-        for name in sorted({"event_timestamp"} | known.keys[view] | known.views[view]):
+        for name in sorted({"event_timestamp"} | known.keys[view] | known.views[view].keys()):
             if name not in columns:
                 told = f"df lacks {name}, which {view} needs"
                 raise _refused(f"df.{name}", told, f"add {name}: a list, one value per row", "missing_field")
+            kind = known.views[view].get(name)
+            if kind in _FITS or known.key_types.get(name) == ValueType.STRING:
+                fits, words = _FITS[kind] if kind is not None else (_name, "a non-empty string")
+                for index, value in enumerate(columns[name]):
+                    if not fits(value):
+                        field = f"df.{name}[{index}]"
+                        raise _refused(field, f"{field} is not {words}", f"send {words}")
 
 
 def _pushed_to(body: dict[str, Any], known: Known) -> frozenset[str]:

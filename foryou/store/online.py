@@ -242,10 +242,9 @@ def _read_tiles(
 
 def _merged(view: View, stored: bytes, dtypes: dict[str, Dtype], now: int) -> ReadRow:
     row = merge.decode(view, stored)
-    merge.expire(view, row, now)
-    if not row:
+    newest = max([state.last_ms or 0 for state in row.values()], default=0)
+    if newest <= now - view.keep:  # a reading leaves out what has expired; this one would be of nothing
         return NOT_FOUND
-    newest = max(start if state.last_ms is None else state.last_ms for (_, _, start, _), state in row.items())
     values = merge.read(view, row, now)
     return (
         datetime.fromtimestamp(newest / 1000, UTC),

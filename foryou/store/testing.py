@@ -42,7 +42,7 @@ class TileTopics:
 
 
 def tile(view: View, entity: str, start: int, n: int = 1, **fields: Any) -> dict[str, Any]:
-    """A tile's record: what is not given is zero. `app_id`, `facet`, `tile_ms`, `salt`, `epoch`, `last_ms` or any measure."""
+    """A tile's record; what is not given (any field or measure of it, the facet as `facet`) is zero."""
     zeros: dict[str, Any] = {
         m.name: [] if isinstance(m.op, Collect) else None if isinstance(m.op, Latest) else 0 for m in view.measures
     }
