@@ -33,7 +33,7 @@ SWITCH_S = 0.0005
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, without its habit of ending the process by the signal once it has stopped: the store is still open then."""
+    """uvicorn, without its habit of ending the process by the signal once it has stopped: the rows are open then."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
