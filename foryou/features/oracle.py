@@ -1,8 +1,8 @@
 """The same answers in the most naive way: straight from events, three loops and an if. Slow on purpose; for tests.
 
 Shares the definitions and their parsed conditions with the rest, but no code with merge, reading or operations, and
-nothing in production evaluates a condition in Python. Events are dicts in order of arrival, with the columns of events.clean that the collector and
-the blender know.
+nothing in production evaluates a condition in Python. Events are dicts in order of arrival, with the columns of
+events.clean that the collector and the blender know.
 """
 
 from __future__ import annotations

@@ -231,6 +231,7 @@ def _check_measure(view: View, measure: Measure) -> None:
 def _problem_of(view: View, read: Reading) -> str | None:
     ops = {m.name: type(m.op) for m in view.measures}
     summed = (Count, Total, Toggle)
+    never_negative = (Count,)  # what is divided by; a Toggle may dip below 0, a Total may sum anything
 
     def windows(*pairs: tuple[int, int]) -> str | None:
         kept = {r.ms: r.keep for r in view.tiles}
@@ -248,11 +249,12 @@ def _problem_of(view: View, read: Reading) -> str | None:
             return measured(read.measure) or windows((read.window, read.tile))
         case Ratio():
             no_weight = None if read.weight > 0 else "a weight above 0 keeps the ratio defined"
-            return measured(read.numerator, read.denominator) or windows((read.window, read.tile)) or no_weight
+            counted = measured(read.numerator) or measured(read.denominator, by=never_negative)
+            return counted or windows((read.window, read.tile)) or no_weight
         case Velocity():
             no_smoothing = None if read.smoothing > 0 else "smoothing above 0 keeps the ratio defined"
             return (
-                measured(read.measure)
+                measured(read.measure, by=never_negative)
                 or windows((read.short, read.short_tile), (read.long, read.long_tile))
                 or no_smoothing
             )
@@ -275,5 +277,7 @@ def _problem_of(view: View, read: Reading) -> str | None:
             if view.facet is None:
                 return "an affinity ranks the facets of a view"
             no_prior = None if read.prior > 0 else "a prior above 0 keeps the mean defined"
-            weighted = measured(*(name for name, _ in read.weights), read.exposure)
-            return weighted or windows((read.window, read.tile)) or no_prior
+            weighted = measured(*(name for name, _ in read.weights))
+            return (
+                weighted or measured(read.exposure, by=never_negative) or windows((read.window, read.tile)) or no_prior
+            )

@@ -1,0 +1,32 @@
+CREATE TABLE `features.user_activity.v1` (
+  `app_id` STRING NOT NULL,
+  `user_key` STRING NOT NULL,
+  `salt` INT NOT NULL,
+  `tile_ms` BIGINT NOT NULL,
+  `tile_start` BIGINT NOT NULL,
+  `epoch` BIGINT NOT NULL,
+  `n` BIGINT NOT NULL,
+  `first_ms` BIGINT,
+  `last_ms` BIGINT,
+  `watched` BIGINT NOT NULL,
+  `skips` BIGINT NOT NULL,
+  `watch_ms` BIGINT NOT NULL,
+  `likes` BIGINT NOT NULL,
+  `engaged` BIGINT,
+  `actions` ARRAY<ROW<`time` BIGINT NOT NULL, `event_type` STRING NOT NULL, `video_id` STRING, `category` STRING, `creator_key` STRING, `watch_ms` BIGINT, `duration_ms` BIGINT, `watched` INT NOT NULL, `skipped` INT NOT NULL> NOT NULL>,
+  PRIMARY KEY (`app_id`, `user_key`, `salt`, `tile_ms`, `tile_start`) NOT ENFORCED
+)
+WITH (
+  'connector' = 'upsert-kafka',
+  'topic' = 'features.user_activity.v1',
+  'properties.bootstrap.servers' = 'kafka:9092',
+  'key.format' = 'csv',
+  'key.csv.field-delimiter' = '|',
+  'key.csv.disable-quote-character' = 'true',
+  'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = 'http://registry/apis/ccompat/v7',
+  'value.avro-confluent.subject' = 'features.user_activity.v1-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "UserActivityV1", "namespace": "foryou.features.v1", "doc": "A person''s minutes of the last day, with the last actions.", "fields": [{"name": "app_id", "type": "string", "doc": "the app"}, {"name": "user_key", "type": "string", "doc": "the entity"}, {"name": "salt", "type": "int", "doc": "part of the tile, 0 to 0; readers merge them"}, {"name": "tile_ms", "type": "long", "doc": "length of the tile, ms"}, {"name": "tile_start", "type": "long", "doc": "its first instant, UTC ms"}, {"name": "epoch", "type": "long", "doc": "of the job''s state; a larger one replaces"}, {"name": "n", "type": "long", "doc": "rows applied; within an epoch a larger one replaces"}, {"name": "first_ms", "type": ["null", "long"], "default": null, "doc": "time of the first event, UTC ms"}, {"name": "last_ms", "type": ["null", "long"], "default": null, "doc": "time of the last event, UTC ms"}, {"name": "watched", "type": "long", "default": 0, "doc": "videos watched for more than a quick skip"}, {"name": "skips", "type": "long", "default": 0, "doc": "videos swiped away before 2 s"}, {"name": "watch_ms", "type": "long", "default": 0, "doc": "time watched, ms, skips included"}, {"name": "likes", "type": "long", "default": 0, "doc": "videos liked and not un-liked since"}, {"name": "engaged", "type": ["null", "long"], "default": null, "doc": "time of the newest engagement, UTC ms"}, {"name": "actions", "type": ["null", {"type": "array", "items": {"type": "record", "name": "Actions", "fields": [{"name": "time", "type": "long"}, {"name": "event_type", "type": "string"}, {"name": "video_id", "type": ["null", "string"]}, {"name": "category", "type": ["null", "string"]}, {"name": "creator_key", "type": ["null", "string"]}, {"name": "watch_ms", "type": ["null", "long"]}, {"name": "duration_ms", "type": ["null", "long"]}, {"name": "watched", "type": "int"}, {"name": "skipped", "type": "int"}]}}], "default": null, "doc": "the last actions on videos"}]}',
+  'value.fields-include' = 'ALL',
+  'sink.delivery-guarantee' = 'at-least-once'
+)

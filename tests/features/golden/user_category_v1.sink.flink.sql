@@ -1,0 +1,34 @@
+CREATE TABLE `features.user_category.v1` (
+  `app_id` STRING NOT NULL,
+  `user_key` STRING NOT NULL,
+  `category` STRING NOT NULL,
+  `salt` INT NOT NULL,
+  `tile_ms` BIGINT NOT NULL,
+  `tile_start` BIGINT NOT NULL,
+  `epoch` BIGINT NOT NULL,
+  `n` BIGINT NOT NULL,
+  `first_ms` BIGINT,
+  `last_ms` BIGINT,
+  `views` BIGINT NOT NULL,
+  `finishes` BIGINT NOT NULL,
+  `skips` BIGINT NOT NULL,
+  `likes` BIGINT NOT NULL,
+  `comments` BIGINT NOT NULL,
+  `shares` BIGINT NOT NULL,
+  `not_interested` BIGINT NOT NULL,
+  PRIMARY KEY (`app_id`, `user_key`, `category`, `salt`, `tile_ms`, `tile_start`) NOT ENFORCED
+)
+WITH (
+  'connector' = 'upsert-kafka',
+  'topic' = 'features.user_category.v1',
+  'properties.bootstrap.servers' = 'kafka:9092',
+  'key.format' = 'csv',
+  'key.csv.field-delimiter' = '|',
+  'key.csv.disable-quote-character' = 'true',
+  'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = 'http://registry/apis/ccompat/v7',
+  'value.avro-confluent.subject' = 'features.user_category.v1-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "UserCategoryV1", "namespace": "foryou.features.v1", "doc": "A person''s signals per category and hour.", "fields": [{"name": "app_id", "type": "string", "doc": "the app"}, {"name": "user_key", "type": "string", "doc": "the entity"}, {"name": "category", "type": "string", "doc": "the facet"}, {"name": "salt", "type": "int", "doc": "part of the tile, 0 to 0; readers merge them"}, {"name": "tile_ms", "type": "long", "doc": "length of the tile, ms"}, {"name": "tile_start", "type": "long", "doc": "its first instant, UTC ms"}, {"name": "epoch", "type": "long", "doc": "of the job''s state; a larger one replaces"}, {"name": "n", "type": "long", "doc": "rows applied; within an epoch a larger one replaces"}, {"name": "first_ms", "type": ["null", "long"], "default": null, "doc": "time of the first event, UTC ms"}, {"name": "last_ms", "type": ["null", "long"], "default": null, "doc": "time of the last event, UTC ms"}, {"name": "views", "type": "long", "default": 0, "doc": "videos seen to their end or left"}, {"name": "finishes", "type": "long", "default": 0, "doc": "videos watched to the end"}, {"name": "skips", "type": "long", "default": 0, "doc": "videos swiped away before 2 s"}, {"name": "likes", "type": "long", "default": 0, "doc": "likes that still stand"}, {"name": "comments", "type": "long", "default": 0, "doc": "comments"}, {"name": "shares", "type": "long", "default": 0, "doc": "shares that still stand"}, {"name": "not_interested", "type": "long", "default": 0, "doc": "videos the person does not want more of"}]}',
+  'value.fields-include' = 'ALL',
+  'sink.delivery-guarantee' = 'at-least-once'
+)
