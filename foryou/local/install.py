@@ -199,14 +199,18 @@ def _text(path: Path) -> str:
 
 def _jars(step: Step, progress: "Progress") -> None:
     """A folder of jars, resolved by Maven from a pom.xml. The registry is one archive, unpacked."""
-    if step.target.exists():
-        shutil.rmtree(step.target)  # half a folder, or jars of an older list
-    step.target.mkdir(parents=True)
+    staging = step.target.with_name(f".{step.target.name}.new")
+    if staging.exists():
+        shutil.rmtree(staging)  # of an interrupted run
+    staging.mkdir(parents=True)
     unpack = step.target.name == "registry"
     goal = f"{MAVEN_PLUGIN}:{'unpack' if unpack else 'copy-dependencies'}"
-    output = [f"-DoutputDirectory={step.target}", *([] if unpack else ["-DincludeScope=runtime"])]
+    output = [f"-DoutputDirectory={staging}", *([] if unpack else ["-DincludeScope=runtime"])]
     environ = os.environ | {"JAVA_HOME": str(_jdk().home)}
     progress.run(["mvn", "-B", goal, *output], "resolving", cwd=step.lists[0].parent, environ=environ)
+    if step.target.exists():
+        shutil.rmtree(step.target)
+    staging.rename(step.target)
 
 
 class Progress:

@@ -1,0 +1,61 @@
+# The two commands: `make demo` and `make test`. Each installs first what it needs, and nothing twice.
+MAIN := .venv/main/bin
+# Our own tree first: the tests and benches lie beside the package and are not installed.
+export PYTHONPATH := $(CURDIR)
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Needs: Linux x86-64, Python 3.11 or 3.12 with venv, JDK 17 or 21, Maven, 6 GiB of memory, 6 GB of disk."
+	@echo "  After make install:  .venv/main/bin/foryou --help"
+
+demo: install ## install, start the stack, let people live on it, print the report, stay up until Ctrl-C
+	@$(MAIN)/foryou demo $(ARGS)
+
+test: install lint types ## install, lint, types, and every test, with the real parts
+	@$(MAIN)/python -m pytest tests $(ARGS)
+
+check: install-main lint types unit ## lint, types, unit tests: no Java, under a minute
+
+install: ## make the environments and fetch the jars; says first what it downloads
+	@python=$$(infra/local/python) && $$python -m foryou.local.install
+
+install-main:
+	@python=$$(infra/local/python) && $$python -m foryou.local.install "main environment"
+.PHONY: install-main
+
+lint:
+	@$(MAIN)/ruff check . && $(MAIN)/ruff format --check --quiet .
+
+types:
+	@$(MAIN)/mypy
+
+unit:
+	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(ARGS)
+
+integration: install ## only the tests with the real parts
+	@$(MAIN)/python -m pytest tests/integration $(ARGS)
+
+bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 $(ARGS)
+
+bench-ack: install ## POST to acknowledgement
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.collector_ack --rate 1000 --seconds 20 $(ARGS)
+
+bench-feed: install ## simulated enjoyment against random and popular pages, five seeds with intervals
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed --seeds 1 2 3 4 5 $(ARGS)
+
+bench-feed-latency: install ## GET /v1/feed, latencies
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed_latency $(ARGS)
+
+lock: ## resolve requirements/*.in anew into hash-pinned lists
+	@python=$$(infra/local/python) && $$python -m venv --clear .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check uv
+	@cd requirements && for name in main streaming; do ../.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header $$name.in -o $$name.txt || exit 1; done
+
+clean: ## remove environments, jars and caches; the data (.home) stays
+	@if [ -x $(MAIN)/foryou ]; then $(MAIN)/foryou down; fi
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info infra/local/lib infra/local/*/target

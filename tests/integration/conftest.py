@@ -1,0 +1,87 @@
+"""The stack for the tests: the very processes of `foryou up`, on ports and in a folder of their own.
+
+FORYOU_TEST_STACK=<home> (with the FORYOU_PORT_OFFSET that it was started with) takes a stack that is up already, and
+leaves it up: handy while developing.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from foryou.local import lifecycle, state
+from foryou.local.home import Home
+from foryou.local.process_id import ProcessId, marked
+from foryou.local.state import StackState
+from foryou.service.settings import REPO, Settings
+
+OFFSET = "1000"
+UP_S = 300.0
+LAST = "test_stack.py"  # it kills and ends what the others stand on
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A stack under test."""
+
+    settings: Settings
+    environ: dict[str, str]
+    borrowed: bool
+
+    @property
+    def home(self) -> Home:
+        """Its folders."""
+        return Home(self.settings.home)
+
+    @property
+    def state(self) -> StackState:
+        """What its supervisor says."""
+        now = state.load(self.home.state)
+        assert now is not None, "the stack is down"
+        return now
+
+    @property
+    def processes(self) -> list[ProcessId]:
+        """All of its living processes."""
+        return marked(self.settings.home)
+
+    def up(self) -> float:
+        """Starts it, waits until it is healthy, returns the seconds that this took."""
+        begin = time.monotonic()
+        lifecycle.start(self.settings, self.environ)
+        now = lifecycle.wait_ready(self.settings, UP_S)
+        assert now is not None, (self.home.logs / "supervisor.log").read_text("utf-8")[-2000:]
+        assert now.ready, {name: (part.phase, part.waiting_for, part.log) for name, part in now.parts.items()}
+        return time.monotonic() - begin
+
+    def down(self) -> int:
+        """Ends it; returns how many processes there were."""
+        return lifecycle.stop(self.settings)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """The whole stack, healthy."""
+    borrowed = os.environ.get("FORYOU_TEST_STACK")
+    if borrowed:
+        environ = {**os.environ, "FORYOU_HOME": borrowed}
+        yield LocalStack(Settings.load(environ), environ, borrowed=True)
+        return
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("FORYOU_")}
+    home = Path(REPO) / ".cache" / "test-stack"
+    environ = {**ours, "FORYOU_HOME": str(home), "FORYOU_PORT_OFFSET": os.environ.get("FORYOU_PORT_OFFSET", OFFSET)}
+    local = LocalStack(Settings.load(environ), environ, borrowed=False)
+    local.down()  # what an interrupted run has left
+    shutil.rmtree(home, ignore_errors=True)
+    home.parent.mkdir(exist_ok=True)
+    local.up()
+    yield local
+    local.down()
+    assert local.processes == []
