@@ -1,0 +1,72 @@
+"""What the documents say is there: links, tests, fields, types and reasons of events, examples that pass the gate."""
+
+import re
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from foryou.collector.gate import Accepted, Gate
+from foryou.contract.events import TYPES, ClientEvent
+from foryou.contract.identity import Identity
+from foryou.contract.topics import TOPICS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+EVENTS = (ROOT / "docs" / "events.md").read_text("utf-8")
+CURL_BODY = re.compile(r"""-d '(.+?)'(?=\n|$)""", re.DOTALL)
+
+
+def anchors(path):
+    """Headings as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document):
+    text = document.read_text("utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'href="([^"]+)"', text):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), f"{document.name}: {link}"
+        assert not anchor or anchor in anchors(target), f"{document.name}: {link}"
+
+
+def test_every_test_that_a_law_names_exists():
+    file = ""
+    for found in re.finditer(r"`([\w/]*test_\w+\.py)?(?:::(\w+))?`", (ROOT / "docs" / "laws.md").read_text("utf-8")):
+        file = found[1] or file
+        text = (ROOT / "tests" / file).read_text("utf-8")
+        assert not found[2] or f"def {found[2]}(" in text, f"{file}::{found[2]}"
+
+
+def test_every_field_and_every_type_is_in_the_reference():
+    assert [name for name in (*ClientEvent.__struct_fields__, *TYPES, *TOPICS) if f"`{name}`" not in EVENTS] == []
+
+
+def test_every_reason_that_the_collector_gives_is_in_the_reference():
+    sources = [
+        *(ROOT / "foryou" / "collector").glob("*.py"),
+        ROOT / "foryou/service/rsgi.py",
+        ROOT / "foryou/service/problem.py",
+    ]
+    given = re.compile(r'(?:reason="|_No\("|Refused\("|_bad\(")(\w+)"')
+    reasons = {reason for source in sources for reason in given.findall(source.read_text("utf-8"))}
+    assert {reason for reason in reasons if f"`{reason}`" not in EVENTS} == set()
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/events.md"])
+def test_every_event_in_an_example_passes_the_gate(document):
+    gate, now_ms = Gate(Identity(b"d" * 32)), time.time_ns() // 1_000_000
+    bodies = [body for body in CURL_BODY.findall((ROOT / document).read_text("utf-8")) if "feature_service" not in body]
+    assert bodies
+    for body in bodies:
+        said = msgspec.json.decode(body.replace("'$NOW'", str(now_ms)))
+        for event in said if isinstance(said, list) else [said]:
+            if "event_type" not in event:
+                event |= {"event_type": "video_published", "event_time": now_ms}
+            assert isinstance(gate.check(msgspec.json.encode(event), "demo", now_ms), Accepted), event
