@@ -33,10 +33,14 @@ class Encoder:
 
 
 class Decoder:
-    """Reads records by the schema they were written with; `fetch` gives the schema of an id, once per id."""
+    """Reads records by the schema they were written with; `fetch` gives the schema of an id, once per id.
 
-    def __init__(self, fetch: Callable[[int], AvroSchema]) -> None:
+    `reader` is a schema with fewer fields, for who needs no more: what it does not name is skipped, not built.
+    """
+
+    def __init__(self, fetch: Callable[[int], AvroSchema], reader: AvroSchema | None = None) -> None:
         self._fetch = fetch
+        self._reader = fastavro.parse_schema(reader) if reader is not None else None
         self._schemas: dict[int, Any] = {}
 
     def __call__(self, data: bytes) -> Record:
@@ -48,7 +52,7 @@ class Decoder:
         if schema is None:
             schema = self._schemas[schema_id] = fastavro.parse_schema(self._fetch(schema_id))
         try:
-            record: Record = fastavro.schemaless_reader(io.BytesIO(memoryview(data)[5:]), schema, None)
+            record: Record = fastavro.schemaless_reader(io.BytesIO(memoryview(data)[5:]), schema, self._reader)
         except (EOFError, ValueError, IndexError, TypeError) as error:
             raise NotAvro(f"body does not fit schema {schema_id}: {error}") from error
         return record
@@ -80,6 +84,6 @@ class Registry:
         """Registers the schema and returns its encoder."""
         return Encoder(schema, self.register(subject, schema))
 
-    def decoder(self) -> Decoder:
+    def decoder(self, reader: AvroSchema | None = None) -> Decoder:
         """A decoder that asks this registry."""
-        return Decoder(self.schema)
+        return Decoder(self.schema, reader)

@@ -1,6 +1,7 @@
 """The Avro schemas under `schemas/`, as dicts."""
 
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,20 @@ def schema(name: str) -> AvroSchema:
         raise KeyError(f"no schema {name!r}; there are {known}")
     loaded: AvroSchema = json.loads(path.read_text("utf-8"))
     return loaded
+
+
+def projection(record: AvroSchema, names: Collection[str]) -> AvroSchema:
+    """The record with only those fields, at every depth: for a reader that needs no more."""
+    kept = [field for field in record["fields"] if field["name"] in names]
+    return {**record, "fields": [{**field, "type": _projected(field["type"], names)} for field in kept]}
+
+
+def _projected(kind: Any, names: Collection[str]) -> Any:
+    if isinstance(kind, dict) and kind.get("type") == "record":
+        return projection(kind, names)
+    if isinstance(kind, dict) and kind.get("type") == "array":
+        return {**kind, "items": _projected(kind["items"], names)}
+    return kind
 
 
 def field_names(name: str) -> list[str]:

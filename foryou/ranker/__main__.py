@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from foryou.contract.codec import Encoder, Record, Registry
-from foryou.contract.schemas import schema
+from foryou.contract.schemas import AvroSchema, projection, schema
 from foryou.ranker.feast_features import FeastFeatures
 from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.rates import ENGAGEMENT
@@ -27,6 +27,7 @@ log = logging.getLogger("foryou.ranker")
 
 RESTOCK_S = (0.5, 2.5)  # between two builds of the shelves: the least, and the most that publishing may take of its 5 s
 RESTOCK_SHARE = 20  # else the build may take one part in so many of a core
+VIEWERS_READ = {"app_id", "user_key", "items", "video_id"}  # of a served feed: half the time that all of it takes
 SWITCH_S = 0.001  # readers of topics hold the interpreter for this long at most while a feed waits for it
 
 
@@ -39,13 +40,13 @@ class Ranker:
         self.features = FeastFeatures(settings.home / "store" / "reader.yaml")
         self.served = KafkaServedLog(settings.kafka, lambda: _encoder(registry), self.metrics)
 
-        def follow(topic: str, apply: Any, **more: Any) -> TopicFollower:
-            return TopicFollower(settings.kafka, topic, registry.decoder(), apply, self.metrics, **more)
+        def follow(topic: str, apply: Any, reader: AvroSchema | None = None, **more: Any) -> TopicFollower:
+            return TopicFollower(settings.kafka, topic, registry.decoder(reader), apply, self.metrics, **more)
 
-        content = follow("events.content.v1", lambda event: self.worlds[event["app_id"]].catalogue.apply(event))
+        content = follow("events.content.v1", self._content)
         relations = follow("relations.v1", lambda word: self.worlds[word["app_id"]].viewers.apply(word))
         # Rows are the catalogue's: what speaks of videos is read after it.
-        served = follow(SERVED.name, self._was_served, after=[content])
+        served = follow(SERVED.name, self._was_served, projection(schema(SERVED.schema), VIEWERS_READ), after=[content])
         engagement = follow(ENGAGEMENT.topic, self._engagement, after=[content], tick=self._advance)
         self.needed = (content, relations, served)  # without these a page could break a promise
         self.followers = (*self.needed, engagement)
@@ -81,6 +82,9 @@ class Ranker:
             **({"stale": stale} if stale else {}),
             **({"features": self.features.lacks} if self.features.lacks else {}),
         }
+
+    def _content(self, event: Record) -> None:
+        self.worlds[event["app_id"]].catalogue.apply(event)
 
     def _was_served(self, feed: Record) -> None:
         world = self.worlds[feed["app_id"]]

@@ -98,8 +98,11 @@ class TopicFollower:
                 if not self._partitions:
                     self._stopping.wait(RETRY_S / 4)
                     continue
-                for message in consumer.consume(BATCH, GATHER_S):
+                messages = consumer.consume(BATCH, GATHER_S)
+                for message in messages:
                     self._take(message)
+                if messages:
+                    self._consumed.inc(len(messages))
                 self._tick()
         finally:
             consumer.close()
@@ -117,7 +120,6 @@ class TopicFollower:
         if record is not None:
             self._apply(record)
         self.read += 1
-        self._consumed.inc()
 
     def _decoded(self, value: bytes) -> Record | None:
         while not self._stopping.is_set():
