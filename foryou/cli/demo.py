@@ -14,7 +14,7 @@ from rich.console import Console
 from foryou.cli.demonstration import Ask, demonstrate
 from foryou.cli.feature_reader import FeaturesUnreadable
 from foryou.cli.probes import NotThere
-from foryou.cli.report import Report, next_steps, save, show
+from foryou.cli.report import Report, next_steps, report_console, save, show
 from foryou.cli.screen import watch
 from foryou.cli.simulate import Stack, StackDown, bars
 from foryou.cli.stack import UP_S, settings_or_exit
@@ -23,6 +23,11 @@ from foryou.service.settings import Settings
 from foryou.simulator.catalogue import SIZE
 from foryou.simulator.run import PublishFailed
 from foryou.simulator.wire import NotLoopback
+
+STOPPED_BY = (
+    *(NotLoopback, NotThere, StackDown, PublishFailed, FeaturesUnreadable),
+    *(KafkaException, OSError, ValueError),
+)
 
 
 def demo(
@@ -34,8 +39,9 @@ def demo(
     videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
 ) -> None:
     """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""
-    console = Console()
+    console = report_console()
     settings = settings_or_exit()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the stack down, too
     try:
         ours = start(settings, dict(os.environ))  # a stack that was up before the demo stays up after it
     except CannotStart as error:
@@ -66,16 +72,7 @@ def _on_stack(settings: Settings, ask: Ask, console: Console) -> bool:
     try:
         with bars(console) as progress:
             report = asyncio.run(demonstrate(Stack.of(settings), ask, progress))
-    except (
-        NotLoopback,
-        NotThere,
-        StackDown,
-        PublishFailed,
-        FeaturesUnreadable,
-        KafkaException,
-        OSError,
-        ValueError,
-    ) as error:
+    except STOPPED_BY as error:
         console.print(f"[red]the demo stopped: {error}", highlight=False)
         return False
     show(report, console)

@@ -1,8 +1,10 @@
 """The report of a demo: one value, shown as tables of at most 100 columns, as markdown and as JSON."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -66,17 +68,32 @@ def counts_of(tally: Tally, lanes: Lanes) -> dict[str, int]:
     }
 
 
-def as_dict(report: Report) -> dict[str, object]:
+def as_dict(report: Report) -> Any:
     """For JSON; says of each equation whether it holds."""
     plain = asdict(report)
     plain["books"] = [asdict(each) | {"holds": each.holds} for each in report.books]
     plain["good"] = report.good
-    return plain
+    return _finite(plain)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: what was never seen, or never measured, is null."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tables(report: Report) -> list[Table]:
     """The report's tables, in reading order."""
     return [_counts(report), _books(report), _latencies(report), _pages(report), _arms(report), _where(report)]
+
+
+def report_console() -> Console:
+    """A console that is wide enough for the tables where nobody says how wide it is: in a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def show(report: Report, console: Console) -> None:
@@ -95,7 +112,7 @@ def show(report: Report, console: Console) -> None:
 def save(report: Report, folder: Path) -> Path:
     """Writes report.json and report.md; the path of the latter."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(as_dict(report), indent=1) + "\n", "utf-8")
+    (folder / "report.json").write_text(json.dumps(as_dict(report), indent=1, allow_nan=False) + "\n", "utf-8")
     text = [f"# foryou: a demo of {report.began}", "", f"Made by `{report.command}`.", ""]
     for table in tables(report):
         text += [f"## {table.title}", "", *_markdown(table), ""]
@@ -105,16 +122,13 @@ def save(report: Report, folder: Path) -> Path:
 
 
 def _counts(report: Report) -> Table:
-    table = _table(f"{report.people:,} people, {report.videos:,} videos: what was sent and what came of it")
-    for name in (
-        "visits",
-        "pages",
-        "watched",
-        *(f"events {name}" if name == "sent" else name for name in report.counts),
-    ):
-        table.add_column(name, justify="right")
-    numbers = (report.visits, report.pages, report.watched, *report.counts.values())
-    table.add_row(*(f"{number:,}" for number in numbers))
+    table = _table(
+        f"{report.people:,} people, {report.videos:,} videos: {report.visits:,} visits, {report.pages:,} pages, "
+        f"{report.watched:,} videos watched"
+    )
+    for name in report.counts:
+        table.add_column(f"events {name}" if name == "sent" else name, justify="right")
+    table.add_row(*(f"{number:,}" for number in report.counts.values()))
     return table
 
 
@@ -176,7 +190,7 @@ def _arms(report: Report) -> Table:
         ("our feed", arms.ours, "live, all pages"),
         ("  first pages", arms.ours_first_page, "of each person in this run"),
         ("  later pages", arms.ours_later_pages, ""),
-        ("popular videos", arms.popular, "most liked in this run, known beforehand"),
+        ("popular videos", arms.popular, "most liked in this run, known before"),
         ("random videos", arms.random, ""),
     )
     for name, found, remark in rows:

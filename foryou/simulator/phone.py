@@ -129,8 +129,13 @@ class HttpPhone:
             self.tally.feed_failures += 1
             self.tally.failed(f"GET /v1/feed: {answer.status} {answer.body[:200]!r}")
             return EMPTY
+        try:
+            page = _page.decode(answer.body)
+        except msgspec.DecodeError as error:
+            self.tally.feed_failures += 1
+            self.tally.failed(f"GET /v1/feed: {error}: {answer.body[:200]!r}")
+            return EMPTY
         self.tally.feed_ms.append((time.perf_counter() - begin) * 1_000)
-        page = _page.decode(answer.body)
         if page.fallback:
             self.tally.fallbacks[page.fallback] = self.tally.fallbacks.get(page.fallback, 0) + 1
         return page
