@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 
 from foryou.service.settings import Settings
 
@@ -24,10 +25,16 @@ def taken(host: str, port: int) -> bool:
     return False
 
 
-def check_free(settings: Settings) -> None:
-    """Raises PortTaken naming the first port in use and the settings that change it."""
+def check_free(settings: Settings, patience_s: float = 5.0) -> None:
+    """Raises PortTaken naming the first port in use and the settings that change it.
+
+    It waits a little first: a process that was just killed is gone before the kernel has closed its sockets.
+    """
+    deadline = time.monotonic() + patience_s
     for name, port in settings.ports.items():
-        if taken(settings.host, port):
+        while (held := taken(settings.host, port)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if held:
             raise PortTaken(
                 f"Port {port} ({name.replace('_', ' ')}) on {settings.host} is in use: end what holds it, "
                 f"or set FORYOU_PORT_{name.upper()}, or FORYOU_PORT_OFFSET to move every port."

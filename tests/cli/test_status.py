@@ -1,0 +1,86 @@
+import json
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from foryou.cli.app import app
+from foryou.cli.doctor import examine
+from foryou.cli.stack import report
+from foryou.local import state
+from foryou.local.home import Home
+from foryou.local.process_id import ProcessId
+from foryou.local.state import PartState, StackState
+from foryou.service.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    environ = {"FORYOU_HOME": str(tmp_path), "FORYOU_PORT_OFFSET": "4000"}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    Home(tmp_path).open()
+    return Settings.load(environ)
+
+
+def foryou(*arguments):
+    return CliRunner().invoke(app, list(arguments), prog_name="foryou")
+
+
+def test_nothing_up_is_said_and_is_no_success(settings):
+    said = foryou("status")
+    assert (said.exit_code, said.output) == (1, "Down. `foryou up` starts it.\n")
+
+
+def test_status_for_programs_has_every_address_and_the_write_key(settings):
+    said = json.loads(foryou("status", "--json").output)
+    assert said["ready"] is False
+    assert said["addresses"]["kafka"] == "127.0.0.1:13092"
+    assert said["addresses"]["registry"] == "http://127.0.0.1:12081/apis/ccompat/v7"
+    assert said["addresses"]["collector"] == "http://127.0.0.1:12080"
+    assert said["write_key"] in settings.secrets().write_keys
+
+
+def test_a_state_file_that_outlived_its_supervisor_is_not_believed(settings):
+    parts = {"kafka": PartState("kafka", "", "", phase="healthy", pid=2**22 + 1, started=1)}
+    now = StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts)
+    state.save(Home(settings.home).state, now)
+    assert report(settings, now, False)["parts"]["kafka"]["phase"] == "dead"
+    assert report(settings, now, True)["parts"]["kafka"]["phase"] == "healthy"
+    assert "The supervisor is gone" in foryou("status").output
+
+
+def test_down_with_nothing_up_is_no_error(settings):
+    said = foryou("down")
+    assert (said.exit_code, said.output) == (0, "Nothing was running.\n")
+
+
+def test_settings_that_are_no_numbers_are_said_in_one_sentence(settings, monkeypatch):
+    monkeypatch.setenv("FORYOU_PORT_OFFSET", "many")
+    said = foryou("status")
+    assert said.exit_code == 2
+    assert "are whole numbers" in said.output
+
+
+def test_a_key_is_the_same_each_time_and_another_for_another_app(settings):
+    first, again, other = foryou("key", "ann"), foryou("key", "ann"), foryou("key", "ann", "--app", "second")
+    assert first.output == again.output != other.output
+    assert first.output.startswith("uk_")
+    assert foryou("key", "ann", "--device").output.startswith("dk_")
+
+
+@pytest.mark.parametrize("command", [("topics", "list"), ("topics", "tail", "events.clean.v1"), ("jobs", "list")])
+def test_a_command_that_needs_the_stack_says_how_to_start_it(settings, command):
+    said = foryou(*command)
+    assert said.exit_code == 1
+    assert "`foryou up` starts it." in said.output
+
+
+def test_the_doctor_names_a_taken_port_and_its_remedy(settings):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", settings.ports["store"]))
+        held.listen()
+        found = {finding.what: finding for finding in examine(settings)}
+    port = found[f"port {settings.ports['store']} (store)"]
+    assert "FORYOU_PORT_STORE" in port.remedy
+    assert found["stack"].remedy == ""

@@ -1,0 +1,133 @@
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from foryou.local import install
+from foryou.local.install import CannotInstall, Step, pinned, steps
+from foryou.local.jdk import JavaMissing, Jdk, find_jdk
+from foryou.local.ports import PortTaken, check_free, taken
+from foryou.service.settings import REPO, Settings
+
+LIST = r"""a==1 \
+    --hash=sha256:aa
+setuptools==84.2.1 \
+    --hash=sha256:bb \
+    --hash=sha256:cc
+    # via x
+z==2
+"""
+
+
+def jdk(folder: Path, version: str) -> Path:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "java").write_text("")
+    (folder / "release").write_text(f'IMPLEMENTOR="someone"\nJAVA_VERSION="{version}"\n')
+    return folder
+
+
+def test_java_home_comes_first(tmp_path):
+    first, other = jdk(tmp_path / "first", "21.0.4"), jdk(tmp_path / "jvm" / "other", "17.0.1")
+    assert find_jdk({"JAVA_HOME": str(first), "PATH": ""}, (other.parent,)) == Jdk(first, 21)
+
+
+def test_a_java_home_of_the_wrong_version_is_passed_over(tmp_path):
+    wrong, right = jdk(tmp_path / "wrong", "25"), jdk(tmp_path / "jvm" / "right", "17.0.15")
+    assert find_jdk({"JAVA_HOME": str(wrong), "PATH": ""}, (right.parent,)) == Jdk(right, 17)
+
+
+def test_only_a_wrong_version_is_said_with_its_place(tmp_path):
+    wrong = jdk(tmp_path / "jvm" / "old", "11.0.2")
+    with pytest.raises(JavaMissing, match=f"17 or 21 is needed, and there is only 11 in {wrong}"):
+        find_jdk({"PATH": ""}, (wrong.parent,))
+
+
+def test_no_jdk_at_all_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(JavaMissing, match="No JDK was found: install JDK 17 or 21"):
+        find_jdk({"PATH": "", "JAVA_HOME": str(tmp_path)}, ())
+
+
+@pytest.fixture
+def held():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_a_port_in_use_names_the_port_and_the_setting(tmp_path, held):
+    settings = replace(Settings(tmp_path), ports={"kafka_controller": held})
+    with pytest.raises(PortTaken, match=f"Port {held} .*kafka controller.* is in use: .*FORYOU_PORT_KAFKA_CONTROLLER"):
+        check_free(settings, patience_s=0.0)
+
+
+def test_a_port_that_was_just_let_go_of_is_free(held):
+    assert taken("127.0.0.1", held)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert not taken("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_said(tmp_path):
+    with pytest.raises(PortTaken, match=r"192\.0\.2\.1 is not an address of this machine"):
+        check_free(replace(Settings(tmp_path, host="192.0.2.1"), ports={"kafka": 9_999}), patience_s=0.0)
+
+
+def step(folder: Path, name: str = "jars") -> Step:
+    (folder / "list").write_text("one")
+    target = folder / name
+    target.mkdir()
+    return Step(name, 1, (folder / "list",), target, lambda step, progress: None)
+
+
+def test_a_step_is_done_when_its_stamp_is_that_of_its_lists(tmp_path):
+    one = step(tmp_path)
+    assert not one.done()
+    one.stamp.write_text(one.fingerprint())
+    assert one.done()
+    (tmp_path / "list").write_text("two")
+    assert not one.done()
+
+
+def test_an_environment_for_another_python_is_not_done(tmp_path, monkeypatch):
+    (tmp_path / ".venv").mkdir()
+    one = replace(step(tmp_path), target=tmp_path / ".venv" / "main")
+    one.target.mkdir()
+    one.stamp.write_text(one.fingerprint())
+    monkeypatch.setattr(install.sys, "version_info", (3, 99, 0))
+    assert not one.done()
+
+
+def test_the_pinned_lines_of_one_package_are_cut_out_with_their_hashes():
+    assert pinned(LIST, "setuptools") == "setuptools==84.2.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+    with pytest.raises(CannotInstall, match="setup is not pinned"):
+        pinned(LIST, "setup")
+
+
+def test_both_lists_pin_the_setuptools_that_builds_their_source_packages():
+    for name in ("main", "streaming"):
+        assert "--hash=sha256:" in pinned((REPO / "requirements" / f"{name}.txt").read_text(), "setuptools")
+
+
+def test_every_step_follows_a_list_that_is_in_the_tree():
+    assert all(path.is_file() for one in steps(REPO) for path in one.lists)
+
+
+def test_without_maven_one_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(install.shutil, "which", lambda name: None)
+    with pytest.raises(CannotInstall, match="Maven was not found: install it"):
+        install.check_needs([step(tmp_path)])
+
+
+def test_without_the_venv_module_one_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CannotInstall, match=r"install its venv module \(python3\.\d+-venv"):
+        install.check_needs([step(tmp_path)])
+
+
+def test_another_python_is_refused_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(install.sys, "version_info", (3, 13, 0))
+    with pytest.raises(CannotInstall, match=r"Python 3\.11 or 3\.12 is needed"):
+        install.check_needs([step(tmp_path)])

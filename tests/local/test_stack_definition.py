@@ -1,0 +1,143 @@
+"""What the stack would start, without starting it."""
+
+from pathlib import Path
+
+import yaml
+
+from foryou.features.definitions import VIEWS
+from foryou.local.flink import Flink, flatten
+from foryou.local.home import Home
+from foryou.local.jdk import Jdk
+from foryou.local.kafka import all_topics, server_properties, topic_config
+from foryou.local.registry import subjects
+from foryou.local.stack import whole_stack
+from foryou.service.settings import PORTS, Settings
+
+JDK = Jdk(Path("/jdk"), 17)
+
+
+def flink(tmp_path, offset=0):
+    """A Flink whose wheel holds nothing but its settings."""
+    settings = Settings.load({"FORYOU_HOME": str(tmp_path / "home"), "FORYOU_PORT_OFFSET": str(offset)})
+    dist = tmp_path / "env" / "lib" / "python3.11" / "site-packages" / "pyflink"
+    (dist / "conf").mkdir(parents=True, exist_ok=True)
+    (dist / "conf" / "config.yaml").write_text(
+        "env:\n  java:\n    opts:\n      all: --add-opens=x\nrest:\n  address: localhost\n"
+    )
+    return Flink(settings, Home(settings.home), JDK, tmp_path / "jars", tmp_path / "env" / "bin" / "python")
+
+
+def test_every_port_of_a_stack_moves_with_the_offset(tmp_path):
+    settings = Settings.load({"FORYOU_HOME": str(tmp_path), "FORYOU_PORT_OFFSET": "1000"})
+    kafka = server_properties(settings, Home(tmp_path))
+    config = flink(tmp_path, 1000).config()
+    said = kafka + "".join(f"{value}\n" for value in config.values())
+    for name in (
+        "kafka",
+        "kafka_controller",
+        "flink",
+        "flink_jobmanager",
+        "flink_blob",
+        "flink_taskmanager",
+        "flink_data",
+    ):
+        assert str(PORTS[name] + 1000) in said
+        assert f"{PORTS[name]}\n" not in said
+
+
+def test_two_stacks_share_no_port():
+    first = set(Settings.load({}).ports.values())
+    assert len(first) == len(PORTS)
+    assert not first & set(Settings.load({"FORYOU_PORT_OFFSET": "1000"}).ports.values())
+
+
+def test_everything_listens_on_the_host_of_the_settings_only(tmp_path):
+    config = flink(tmp_path).config()
+    for name in ("rest.bind-address", "jobmanager.bind-host", "taskmanager.bind-host", "taskmanager.host"):
+        assert config[name] == "127.0.0.1"
+    listeners = [
+        line for line in server_properties(Settings(tmp_path), Home(tmp_path)).splitlines() if "listeners=" in line
+    ]
+    assert listeners and all("//127.0.0.1:" in line for line in listeners)
+
+
+def test_flinks_own_options_are_kept_under_ours(tmp_path):
+    config = flink(tmp_path).config()
+    assert config["env.java.opts.all"] == "--add-opens=x"
+    assert config["rest.address"] == "127.0.0.1"
+    assert config["execution.checkpointing.mode"] == "EXACTLY_ONCE"
+    assert config["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
+
+
+def test_flinks_settings_are_written_as_yaml_that_reads_back(tmp_path):
+    one = flink(tmp_path)
+    one.home.open()
+    (one.dist / "lib").mkdir()
+    (one.dist / "lib" / "flink-dist.jar").write_text("")
+    (tmp_path / "jars" / "flink").mkdir(parents=True)
+    (tmp_path / "jars" / "flink" / "connector.jar").write_text("")
+    one.prepare()
+    one.prepare()
+    written = yaml.safe_load((one.home.flink / "conf" / "jobmanager" / "config.yaml").read_text())
+    assert written == one.config()
+    assert {path.name for path in (one.home.flink / "lib").iterdir()} == {"flink-dist.jar", "connector.jar"}
+    assert "flink-taskmanager.log" in (one.home.flink / "conf" / "taskmanager" / "log4j-console.properties").read_text()
+
+
+def test_nested_settings_are_flattened():
+    assert flatten({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+
+
+def test_a_first_submission_is_from_nothing_in_the_first_epoch(tmp_path):
+    command = flink(tmp_path).submission("features", tmp_path / "features.py")
+    assert "-s" not in command
+    assert command[command.index("--epoch") + 1] == "1"
+
+
+def test_a_restored_job_keeps_its_epoch_and_one_from_nothing_gets_a_new_one(tmp_path):
+    one = flink(tmp_path)
+    one.submission("features", tmp_path / "features.py")
+    checkpoint = one.checkpoints("features") / ("a" * 32) / "chk-4"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "_metadata").write_text("state")
+    restored = one.submission("features", tmp_path / "features.py")
+    assert restored[restored.index("-s") + 1] == checkpoint.as_uri()
+    assert restored[restored.index("--epoch") + 1] == "1"
+    (checkpoint / "_metadata").unlink()
+    fresh = one.submission("features", tmp_path / "features.py")
+    assert fresh[fresh.index("--epoch") + 1] == "2"
+
+
+def test_every_view_has_a_topic_kept_as_long_as_its_tiles_and_a_subject():
+    topics = all_topics()
+    for view in VIEWS.values():
+        config = topic_config(topics[view.topic])
+        assert config["cleanup.policy"] == "compact,delete"
+        assert int(config["retention.ms"]) >= view.keep
+        assert f"{view.topic}-value" in subjects()
+
+
+def test_every_topic_has_its_schema_under_its_own_subject():
+    assert set(subjects()) == {f"{name}-value" for name in all_topics()}
+
+
+def test_topics_that_are_kept_for_ever_have_no_bound_in_bytes():
+    topics = all_topics()
+    assert "retention.bytes" not in topic_config(topics["events.content.v1"])
+    assert "retention.bytes" in topic_config(topics["events.action.v1"])
+
+
+def test_every_need_is_a_part_of_the_stack(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.local.stack.flink_of", lambda settings, jdk: flink(tmp_path))
+    stack = whole_stack(Settings(tmp_path), JDK)
+    names = {unit.name for unit in stack.units}
+    assert all(set(unit.needs) <= names for unit in stack.units)
+    assert {part.name for part in stack.parts} >= {
+        "kafka",
+        "registry",
+        "jobmanager",
+        "taskmanager",
+        "collector",
+        "store",
+        "ranker",
+    }
