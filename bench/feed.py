@@ -1,6 +1,6 @@
 """Simulated enjoyment of our feed against random and popular videos, several seeds, 95 % intervals.
 
-    python -m bench.feed --seeds 1 2 3 4 5 --people 150 --seconds 60
+    python -m bench.feed --seeds 1 2 3 4 5 --people 100 --seconds 60
 
 reads FORYOU_HOME and FORYOU_PORT_OFFSET as the stack does, which must be up. Each seed brings other people, who react
 by their own seed, to the same catalogue. Intervals over seeds (Student's t): what one seed's people share is counted.
@@ -95,10 +95,10 @@ async def every_seed(stack: Stack, asked: argparse.Namespace, console: Console) 
 def table_of(found: Sequence[Seed]) -> Table:
     """Seeds by row, arms by column, the interval below."""
     table = Table(title="Simulated enjoyment, 0 to 1")
-    for name in ("seed", "ours", "ours, first page", "ours, later pages", "popular", "random"):
+    for name in ("seed", "ours", "ours, first page", "ours, learnt", "popular", "random"):
         table.add_column(name, justify="right")
     rows = [
-        (arms.ours, arms.ours_first_page, arms.ours_later_pages, arms.popular, arms.random)
+        (arms.ours, arms.ours_first_page, arms.ours_learnt, arms.popular, arms.random)
         for arms in (each.arms for each in found)
     ]
     for each, row in zip(found, rows, strict=True):
@@ -113,7 +113,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--people", type=int, default=150)
+    parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--videos", type=int, default=SIZE)

@@ -32,7 +32,7 @@ STOPPED_BY = (
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="end after the report instead of staying up")] = False,
-    people: Annotated[int, typer.Option(min=2, help="how many people")] = 200,
+    people: Annotated[int, typer.Option(min=2, help="how many people")] = 100,
     seconds: Annotated[float, typer.Option(min=5, help="how long they live")] = 75.0,
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
     rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 500.0,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foryou.cli.probes import Shown, TenLikes
-from foryou.simulator.arms import Arms, Enjoyment
+from foryou.simulator.arms import LEARNT_PAGES, Arms, Enjoyment
 from foryou.simulator.percentiles import Percentiles
 from foryou.simulator.tally import Equation, Lanes, Tally
 
@@ -189,7 +189,7 @@ def _arms(report: Report) -> Table:
     rows: tuple[tuple[str, Enjoyment, str], ...] = (
         ("our feed", arms.ours, "live, all pages"),
         ("  first pages", arms.ours_first_page, "of each person in this run"),
-        ("  later pages", arms.ours_later_pages, ""),
+        (f"  from page {LEARNT_PAGES + 1} on", arms.ours_learnt, "of those who stayed so long"),
         ("popular videos", arms.popular, "most liked in this run, known before"),
         ("random videos", arms.random, ""),
     )

@@ -28,7 +28,7 @@ CONNECTIONS = 16
 CATALOGUE_SEED = 1
 STALE_MS = 12 * 3_600_000  # an older catalogue has no fresh videos left: published again with the clock of today
 
-app = typer.Typer(help="Made-up people who use a real stack.", invoke_without_command=True, no_args_is_help=False)
+app = typer.Typer(help="Made-up people who use a real stack.", invoke_without_command=True, add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def world_of(catalogue: Catalogue) -> World:
 @app.callback()
 def simulate(
     context: typer.Context,
-    people: Annotated[int, typer.Option(min=1, help="how many people")] = 200,
+    people: Annotated[int, typer.Option(min=1, help="how many people")] = 100,
     seconds: Annotated[float, typer.Option(min=1, help="how long they live")] = 60.0,
     minutes: Annotated[float, typer.Option(min=0, help="the same in minutes; wins over --seconds")] = 0.0,
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
@@ -159,14 +159,16 @@ async def _simulate(
             diary = await live(world, chosen, seed, phone, Plan(seconds=seconds, rate=rate))
             ticking.cancel()
             progress.update(bar, completed=int(seconds))
-    table = Table("", "count", box=None)
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
     for name, value in (
         ("visits", diary.visits),
         ("pages", diary.pages),
         ("videos watched", len(diary.watched) + diary.strangers),
         ("events sent", tally.sent),
         ("accepted", tally.accepted),
-        ("rejected (broken on purpose: " + str(tally.broken_made) + ")", tally.rejected),
+        (f"rejected (broken on purpose: {tally.broken_made:,})", tally.rejected),
         ("sent twice on purpose", tally.duplicates_made),
         ("days old on purpose", tally.late_made),
         ("no answer", tally.unsure),

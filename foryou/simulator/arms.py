@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from foryou.simulator.people import Watched, World
 
 POPULAR_MOST = 2_000
+LEARNT_PAGES = 5  # after so many pages a feed had its chance to learn
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Enjoyment:
 
 @dataclass(frozen=True)
 class Arms:
-    """Ours, what came before ours had learnt and after, and the two comparisons."""
+    """Ours, what it was before it had learnt and after, and the two comparisons."""
 
     ours: Enjoyment
     ours_first_page: Enjoyment
-    ours_later_pages: Enjoyment
+    ours_learnt: Enjoyment
     random: Enjoyment
     popular: Enjoyment
 
@@ -56,11 +57,11 @@ def compare(world: World, watched: Sequence[Watched], seed: int) -> Arms:
         ours_first_page=over_people(
             [_joy([line for line in lines if line.page == first_page[person]]) for person, lines in by_person.items()]
         ),
-        ours_later_pages=over_people(
+        ours_learnt=over_people(
             [
                 _joy(later)
                 for person, lines in by_person.items()
-                if (later := [line for line in lines if line.page > first_page[person]])
+                if (later := [line for line in lines if line.page >= first_page[person] + LEARNT_PAGES])
             ]
         ),
         random=over_people(
