@@ -86,6 +86,7 @@ def test_a_kill_in_the_middle_leaves_offsets_and_values_in_agreement(tmp_path, s
 
     rows = RocksRows(path)
     read = stored_offsets(rows, ACTIVITY.topic).get(0, 0)
+    print(f"killed after {read} of {RECORDS}")
     assert sorted(tiles(rows).values()) == after(read)
 
     writer = new_writer(rows, history())
