@@ -65,6 +65,9 @@ class FeedDoor:
         world.viewers.mark_served(asked.user_key, page.rows.tolist())
         self._served.put(served_record(query, page, fallback))
         self._count(page, fallback)
+        if world.rates.newest_ms:
+            age_s = max(0, asked.now_ms - world.rates.newest_ms) / 1000
+            self._metrics.histogram("foryou_ranker_freshness_seconds").observe(age_s)
         self._metrics.histogram("foryou_ranker_feed_seconds").observe(time.perf_counter() - started)
         return json_response(200, _answer(asked, page, fallback, self._weights.version))
 

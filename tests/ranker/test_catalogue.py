@@ -82,6 +82,12 @@ def test_a_publication_that_is_sent_again_does_not_revive_a_removed_video():
     assert not fold([first, content("video_removed", "v", NOW + SECOND), again]).eligible[0]
 
 
+def test_an_older_publication_that_arrives_after_the_removal_does_not_revive_either():
+    older = published("v", time=NOW + SECOND, received_at=NOW + 9 * SECOND)
+    removal = content("video_removed", "v", NOW + 2 * SECOND)
+    assert not fold([published("v", time=NOW), removal, older]).eligible[0]
+
+
 def test_a_removal_from_a_clock_that_runs_behind_still_removes():
     removal = content("video_removed", "v", NOW - 3_600 * SECOND, received_at=NOW + SECOND)
     assert not fold([published("v", time=NOW), removal]).eligible[0]

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foryou.features.operations import HOUR, MINUTE
-from foryou.ranker.pipeline import Page, rank
+from foryou.ranker.catalogue import Rows
+from foryou.ranker.pipeline import PIPELINE, Page, rank
+from foryou.ranker.query import Query
 from foryou.ranker.testing import NOW, content, grown_world, page_of, published, query_of, relation, small_world, tile
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import World
@@ -152,10 +154,32 @@ def test_region_and_language_are_heard(grown):
     assert japanese >= 5
 
 
-def test_uploads_get_a_place_whatever_their_score(grown):
-    liking = {"affinity_categories": ["genre1"], "affinity_scores": [30.0]}
-    pages = [page_of(grown, features=liking, request_id=f"r{i}") for i in range(20)]
-    assert all("fresh_videos" in {item.source for item in page.items} for page in pages)
+def test_uploads_get_a_place_whatever_their_score():
+    old = [published(f"old{i}", GENRES[i % 10], f"uk_o{i}", time=NOW - 20 * 24 * HOUR) for i in range(40)]
+    world = small_world([*old, *(published(f"new{i}", "dull", f"uk_n{i}") for i in range(5))])
+    world.rates.advance(NOW)
+    for event in old:
+        loved = {"plays": 100, "views": 100, "finishes": 90, "likes": 30}
+        world.rates.apply(tile(event["video_id"], HOUR, NOW - NOW % HOUR, 100, **loved))
+    bored = {"affinity_categories": ["dull"], "affinity_scores": [-3.0]}
+    pages = [page_of(world, features=bored, request_id=f"r{i}") for i in range(10)]
+    assert [sum(item.source == "fresh_videos" for item in page.items) for page in pages] == [1] * 10
+
+
+class SeenAgainSource:
+    """A source that forgot to look at what was seen."""
+
+    def fetch(self, query: Query) -> Rows:
+        return np.arange(len(query.world.catalogue), dtype=np.int32)
+
+
+def test_a_careless_source_cannot_bring_back_a_seen_video():
+    world = forty()
+    world.viewers.mark_served(ME, [3])
+    careless = replace(PIPELINE, sources=(SeenAgainSource(), *PIPELINE.sources))
+    page = page_of(world, careless, limit=50)
+    assert len(page.items) == 39
+    assert {name: rows.tolist() for name, rows in page.removed.items() if len(rows)} == {"seen_videos_filter": [3]}
 
 
 def test_one_creator_has_one_place_on_a_page_of_ten_and_five_on_one_of_fifty(grown):

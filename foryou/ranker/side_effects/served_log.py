@@ -41,10 +41,10 @@ class MemoryServedLog(list[Record]):
 class KafkaServedLog:
     """Encodes and produces in a thread of its own, acks=all; undelivered feeds are counted and logged by request id."""
 
-    def __init__(self, bootstrap: str, encoder: Callable[[], Encoder], metrics: Metrics) -> None:
+    def __init__(self, bootstrap: str, encoder: Callable[[], Encoder], metrics: Metrics, most: int = QUEUE) -> None:
         self._thread = threading.Thread(target=self._run, name="served log", daemon=True)
         self._encoder = encoder
-        self._queue: queue.Queue[Record] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[Record] = queue.Queue(most)
         self._errors = metrics.counter("foryou_ranker_served_log_errors_total")
         self._stopping = threading.Event()
         self._producer = Producer(
