@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from math import fsum
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from foryou.features.operations import (
     MINUTE,
@@ -35,12 +35,7 @@ from foryou.features.spec import TileKey, TileState, Value, View
 State = TileState[tuple[Any, ...]]
 
 
-class Tile(NamedTuple):
-    """One tile as a reading sees it."""
-
-    start: int
-    facet: str | None
-    state: State
+Tile = tuple[int, str | None, State]  # start, facet, state; a plain tuple, for a row has hundreds
 
 
 class Tiles:
@@ -52,7 +47,7 @@ class Tiles:
         oldest = {r.ms: now - r.keep - r.ms for r in view.tiles}
         for (facet, tile_ms, start, _), state in row:
             if oldest.get(tile_ms, now) < start <= now:
-                self.by_size[tile_ms].append(Tile(start, facet, state))
+                self.by_size[tile_ms].append((start, facet, state))
         for tiles in self.by_size.values():
             tiles.sort(key=_start, reverse=True)
         self.ranked: dict[Affinity, list[tuple[float, str]]] = {}  # two features, computed once
@@ -74,9 +69,9 @@ _start = itemgetter(0)
 def _without_salts(view: View, tiles: list[Tile]) -> list[Tile]:
     merged: dict[tuple[int, str | None], Tile] = {}
     for tile in tiles:
-        key = tile.start, tile.facet
-        known = merged.get(key)
-        merged[key] = tile if known is None else Tile(*key, merge_states(view, known.state, tile.state))
+        start, facet, state = tile
+        known = merged.get((start, facet))
+        merged[start, facet] = tile if known is None else (start, facet, merge_states(view, known[2], state))
     return list(merged.values())
 
 
@@ -192,7 +187,7 @@ def _seconds_since(view: View, measure: str) -> Reader:
         newest = [
             max(times)
             for listed in tiles.by_size.values()
-            if (times := [t for tile in listed if (t := tile.state.measures[index]) is not None])
+            if (times := [t for _, _, state in listed if (t := state.measures[index]) is not None])
         ]
         return max(0, tiles.now - max(newest)) / 1000 if newest else None
 
