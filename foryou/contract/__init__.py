@@ -1,1 +1,1 @@
-"""The contract: what an event is, how it is encoded, where it travels, and under which keys. Imports nothing of ours."""
+"""The contract: what an event is, how it is encoded, where it travels, under which keys. Imports nothing of ours."""

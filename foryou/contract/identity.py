@@ -1,7 +1,7 @@
 """The one function from client ids to the keys that are stored.
 
-A key is a keyed HMAC, so that erasing the secret's alias or rotating it severs the link. It is idempotent: a key that we
-gave out (a feed item's creator_id) comes back as itself, so an app can follow whom it was shown.
+A key is a keyed HMAC, so that rotating the secret or erasing its alias severs the link. It is idempotent: a key that
+we gave out (a feed item's creator_id) comes back as itself, so an app can follow whom it was shown.
 """
 
 import base64

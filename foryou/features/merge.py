@@ -1,8 +1,9 @@
 """The packed row: all tiles of one (view, app, entity), as the store keeps it and the ranker reads it. Pure; the
 clock is an argument.
 
-A tile comes with its version (epoch, n = rows applied). The larger one stays, so tiles may be delivered again and in
-any order; a smaller one is a replay and is refused. Equal n replaces: the same rows, counted in another order.
+A tile comes with its version (epoch, n = events applied). The larger one stays, so tiles may be delivered again and in
+any order of replays; a smaller one is a replay and is refused. Equal n replaces: it is a withdrawal (an un-like adds no
+event to the tile of its like), or the same events once more.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def tiles(
         times = [c.time for c in part if c.sign == 1]
         measures = tuple(_measure(m.op, part) for m in view.measures)
         first, last = (min(times), max(times)) if times else (None, None)
-        found.setdefault(entity, {})[key] = TileState(epoch, len(part), first, last, measures)
+        found.setdefault(entity, {})[key] = TileState(epoch, len(times), first, last, measures)
     return found
 
 

@@ -46,7 +46,7 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads FORYOU_HOME, FORYOU_PORT_OFFSET, FORYOU_PORT_<NAME>, FORYOU_KAFKA, FORYOU_REGISTRY. Raises ValueError."""
+        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA and _REGISTRY. Raises ValueError."""
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
             ports = {

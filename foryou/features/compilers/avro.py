@@ -29,7 +29,11 @@ def tile_schema(view: View) -> AvroSchema:
             {"name": "salt", "type": "int", "doc": f"part of the tile, 0 to {view.salts - 1}; readers merge them"},
             *({"name": name, "type": "long", "doc": doc} for name, doc in keys.items()),
             {"name": "epoch", "type": "long", "doc": "of the job's state; a larger one replaces"},
-            {"name": "n", "type": "long", "doc": "rows applied; within an epoch a larger one replaces"},
+            {
+                "name": "n",
+                "type": "long",
+                "doc": "events applied; within an epoch a larger one replaces, an equal one too",
+            },
             _nullable("first_ms", "long", "time of the first event, UTC ms"),
             _nullable("last_ms", "long", "time of the last event, UTC ms"),
             *(_measure(m.name, m.op, m.doc) for m in view.measures),

@@ -6,7 +6,7 @@ SELECT
   `tile_ms`,
   `tile_start`,
   CAST(1 AS BIGINT) AS `epoch`,
-  COUNT(*) AS `n`,
+  COUNT(CASE WHEN `sign` = 1 THEN 1 END) AS `n`,
   MIN(CASE WHEN `sign` = 1 THEN `time` END) AS `first_ms`,
   MAX(CASE WHEN `sign` = 1 THEN `time` END) AS `last_ms`,
   COUNT(CASE WHEN `sign` = 1 AND `event_type` = 'view_end' THEN 1 END) AS `views`,
