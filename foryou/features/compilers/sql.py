@@ -41,7 +41,7 @@ def tile_query(view: View, engine: Engine, epoch: int) -> exp.Select:
         exp.select(
             *keys,
             _named(_bigint(exp.Literal.number(epoch)), "epoch"),
-            # Only of events: how many withdrawals a relation makes depends on the order of arrival, and a version must not.
+            # Of events only: how many withdrawals there are depends on the order of arrival, and a version must not.
             _named(exp.Count(this=_when(_applied(), exp.Literal.number(1))), "n"),
             _named(exp.Min(this=_when(_applied(), _column("time"))), "first_ms"),
             _named(exp.Max(this=_when(_applied(), _column("time"))), "last_ms"),
