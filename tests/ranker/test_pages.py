@@ -95,6 +95,11 @@ def test_pages_never_repeat_a_video_until_there_is_none_left():
     assert sorted(shown) == sorted(f"v{i}" for i in range(40))
 
 
+def test_what_the_viewer_met_elsewhere_is_seen_too():
+    page = page_of(forty(), limit=50, features={"recent_videos": ["v4", "unknown"]})
+    assert set(ids(page)) == {f"v{i}" for i in range(40)} - {"v4"}
+
+
 def test_a_busy_viewer_who_has_seen_all_the_best_still_gets_a_full_page(grown):
     best = [grown.restock(Weights.load(), NOW).by_category.of(code)[:150] for code in range(11)]
     grown.viewers.mark_served("uk_busy", np.concatenate(best).tolist())
