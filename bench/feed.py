@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
+from foryou.cli.report import report_console
 from foryou.cli.simulate import CATALOGUE_SEED, Stack, StackDown, answers, bars, ensure_catalogue, in_ms, world_of
 from foryou.service.settings import Settings
 from foryou.simulator.arms import Arms, compare
@@ -95,7 +96,7 @@ async def every_seed(stack: Stack, asked: argparse.Namespace, console: Console) 
 def table_of(found: Sequence[Seed]) -> Table:
     """Seeds by row, arms by column, the interval below."""
     table = Table(title="Simulated enjoyment, 0 to 1")
-    for name in ("seed", "ours", "ours, first page", "ours, learnt", "popular", "random"):
+    for name in ("seed", "ours", "first page", "learnt", "popular", "random"):
         table.add_column(name, justify="right")
     rows = [
         (arms.ours, arms.ours_first_page, arms.ours_learnt, arms.popular, arms.random)
@@ -118,7 +119,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--videos", type=int, default=SIZE)
     asked = parser.parse_args()
-    console = Console()
+    console = report_console()
     try:
         found = asyncio.run(every_seed(Stack.of(Settings.load(os.environ)), asked, console))
     except StackDown as error:

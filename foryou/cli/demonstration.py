@@ -1,6 +1,7 @@
 """The demonstration: the whole loop once, on a stack that is up, and what came of it as a Report."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -217,15 +218,16 @@ def memory_mb(settings: Settings) -> dict[str, float]:
     """Resident MiB by part, children included; what has no living process is left out."""
     state = load(Home(settings.home).state)
     found: dict[str, float] = {}
-    for part in state.parts.values() if state else ():
-        if part.pid is None:
-            continue
-        try:
-            process = psutil.Process(part.pid)
+    if state is None:
+        return found
+    pids = {name: part.pid for name, part in state.parts.items() if part.pid is not None}
+    for name, pid in pids.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
             family = [process, *process.children(recursive=True)]
-            found[part.name] = sum(each.memory_info().rss for each in family) / 2**20
-        except psutil.NoSuchProcess:
-            continue
+            found[name] = sum(each.memory_info().rss for each in family) / 2**20
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found["supervisor"] = psutil.Process(state.supervisor.pid).memory_info().rss / 2**20
     return found
 
 
