@@ -26,7 +26,7 @@ def list_topics() -> None:
     """Every topic with its partitions, the records that it holds, how it is cleaned, and what it is for."""
     settings, console = settings_or_exit(), Console()
     declared = all_topics()
-    _reach(console, settings.host, settings.kafka)
+    reach(console, settings.host, settings.kafka)
     consumer = _consumer(settings.kafka)
     try:
         present = AdminClient({"bootstrap.servers": settings.kafka}).list_topics(timeout=10).topics
@@ -58,7 +58,7 @@ def tail(
 ) -> None:
     """Prints records, oldest first: time, partition, offset, key and the decoded value."""
     settings, console = settings_or_exit(), Console(soft_wrap=True, highlight=False)
-    _reach(console, settings.host, settings.kafka)
+    reach(console, settings.host, settings.kafka)
     consumer = _consumer(settings.kafka)
     decode = Registry(settings.registry_url).decoder()
     try:
@@ -139,7 +139,7 @@ def _matches(message: Message, key: str) -> bool:
     return not key or key in (message.key() or b"").decode("utf-8", "replace")
 
 
-def _reach(console: Console, host: str, kafka: str) -> None:
+def reach(console: Console, host: str, kafka: str) -> None:
     """librdkafka keeps trying without a word; we say it at once."""
     address, _, port = kafka.split(",")[0].rpartition(":")
     if answers(address or host, int(port)) is not None:

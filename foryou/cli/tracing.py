@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from foryou.cli.stack import settings_or_exit
 
@@ -13,8 +14,11 @@ def trace_command(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Follows one event: every hop with its time, partition and offset, the tiles that it touched, the next page."""
+    from foryou.cli.topics import reach
     from foryou.cli.trace import show, trace
 
-    result = trace(settings_or_exit(), event_id, wait)
+    settings = settings_or_exit()
+    reach(Console(), settings.host, settings.kafka)
+    result = trace(settings, event_id, wait)
     show(result, as_json)
     raise typer.Exit(0 if result.hops and not result.missing else 1)
