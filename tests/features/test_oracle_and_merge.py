@@ -11,6 +11,7 @@ from hypothesis import given
 from foryou.features import merge, oracle
 from foryou.features.definitions import VIEWS
 from foryou.features.operations import DAY, HOUR, MINUTE
+from foryou.features.reading import merge_states
 
 NOON = 1_800_014_400_000 // DAY * DAY + 12 * HOUR
 EVERY_VIEW = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
@@ -81,6 +82,19 @@ def test_merged_tiles_say_what_the_oracle_says(view, stream, now):
 def test_salts_cannot_be_seen(view, stream, salts):
     clean = oracle.admit(stream, DAY).clean
     assert read_all(replace(view, salts=salts), clean, NOON) == read_all(replace(view, salts=1), clean, NOON)
+
+
+@EVERY_VIEW
+@given(streams, st.sampled_from([2, 4, 7]))
+def test_the_parts_of_a_salted_tile_are_together_the_tile(view, stream, salts):
+    clean = oracle.admit(stream, DAY).clean
+    joined = {}
+    for entity, tiles in oracle.tiles(replace(view, salts=salts), clean).items():
+        whole = joined.setdefault(entity, {})
+        for (facet, tile_ms, start, _), state in tiles.items():
+            key = facet, tile_ms, start, 0
+            whole[key] = merge_states(view, whole[key], state) if key in whole else state
+    assert joined == oracle.tiles(replace(view, salts=1), clean)
 
 
 @EVERY_VIEW
