@@ -27,8 +27,9 @@ SIGNS = {
 def table(state: StackState, phase_of: Callable[[PartState], str] = lambda part: part.phase) -> Table:
     """Every part on a line."""
     lines = Table(box=None, pad_edge=False, show_header=False)
-    for overflow in ("fold", "fold", "fold", "ellipsis"):
-        lines.add_column(overflow="fold" if overflow == "fold" else "ellipsis")
+    for _ in ("part", "phase", "address"):
+        lines.add_column(no_wrap=True, overflow="fold")
+    lines.add_column(overflow="fold")  # what a part waits for is never cut short
     for part in state.parts.values():
         phase = phase_of(part)
         again = f" [dim](started {part.restarts + 1} times)[/]" if part.restarts else ""
