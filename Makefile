@@ -18,7 +18,8 @@ demo: install ## install, start the stack, let people live on it, print the repo
 test: install lint types ## install, lint, types, and every test, with the real parts
 	@$(MAIN)/python -m pytest tests $(ARGS)
 
-check: install-main lint types unit ## lint, types, unit tests: no Java, under a minute
+check: install-main ## lint, types, unit tests: no Java, under a minute
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
 
 install: ## make the environments and fetch the jars; says first what it downloads
 	@python=$$(infra/local/python) && $$python -m foryou.local.install

@@ -80,14 +80,16 @@ app = typer.Typer(cls=Lazy, no_args_is_help=True, add_completion=False, rich_mar
 def foryou() -> None:
     """The open data platform behind a short-video feed.
 
-    A tap goes in over HTTP, and the next page has changed: collector, Kafka, Flink, the online store and the ranker run
-    on this machine, under one folder, on loopback, without Docker.
+    A tap goes in over HTTP, and the next page has changed: collector, Kafka,
+    Flink, the online store and the ranker run on this machine, under one
+    folder, on loopback, without Docker.
 
-    [bold]Begin:[/]  foryou up    then    foryou simulate --people 50    then    foryou status
+    [bold]Begin:[/] foryou up, then foryou simulate, then foryou status.
 
-    [bold]Settings[/] (environment):  FORYOU_HOME, the folder of all data (.home) · FORYOU_PORT_OFFSET, added to every
-    port · FORYOU_PORT_<NAME>, one port, such as FORYOU_PORT_KAFKA · FORYOU_HOST, the address to listen on (127.0.0.1)
-    · JAVA_HOME, the JDK 17 or 21 to use
+    [bold]Settings[/] are environment variables. FORYOU_HOME: the folder of all data
+    (.home). FORYOU_PORT_OFFSET: added to every port. FORYOU_PORT_<NAME>: one
+    port, such as FORYOU_PORT_KAFKA. FORYOU_HOST: where to listen (127.0.0.1).
+    JAVA_HOME: the JDK 17 or 21 to use.
     """
 
 

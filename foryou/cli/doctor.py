@@ -33,9 +33,11 @@ class Finding:
 
 
 def doctor() -> None:
-    """Checks needs, installation, disk, ports, left-over processes and the health of each part.
+    """Checks needs, installation, disk, ports, left-over processes and the health
+    of each part.
 
-    Every finding that is wrong comes with what mends it. Exit status 1 if there is any.
+    Every finding that is wrong comes with what mends it. Exit status 1 if there
+    is any.
     """
     settings, console = settings_or_exit(), Console()
     findings = list(examine(settings))

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from foryou.cli.screen import wide
 from foryou.cli.stack import settings_or_exit
 from foryou.local import checkpoints, probe, state
 from foryou.local.flink import Flink
@@ -29,7 +30,7 @@ SAVE_S, UPGRADE_S = 120.0, 180.0
 @app.command("list")
 def list_jobs() -> None:
     """Every job that Flink knows: state, tasks, the newest complete checkpoint."""
-    flink, console = _flink(), Console()
+    flink, console = _flink(), wide()
     lines = Table("job", "state", "tasks running", "since (UTC)", "newest checkpoint", "id", box=None)
     for job in sorted(_asked(console, flink), key=lambda job: -job["start-time"]):
         since = datetime.fromtimestamp(job["start-time"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -45,10 +46,12 @@ def submit(
     program: Annotated[Path, typer.Argument(help="a PyFlink program, such as jobs/streaming/features.py")],
     name: Annotated[str, typer.Option(help="the job's name; the program's own name if absent")] = "",
 ) -> None:
-    """Submits a job by `flink run -py`, from its newest checkpoint where it has one.
+    """Submits a job by `flink run -py`, from its newest checkpoint where it has
+    one.
 
-    The program gets --kafka, --registry, --epoch and --name, and runs in the streaming environment. The stack does not
-    start it again after a crash: only the jobs that `foryou up` starts are kept.
+    The program gets --kafka, --registry, --epoch and --name, and runs in the
+    streaming environment. The stack does not start it again after a crash: only
+    the jobs that `foryou up` starts are kept.
     """
     flink, console = _flink(), Console()
     name = name or program.stem
@@ -86,8 +89,9 @@ def upgrade(
 ) -> None:
     """Stops a job with a savepoint and starts it from there with the code of now.
 
-    When the new plan cannot read the old state (a changed aggregate: give the view a new version instead), --fresh
-    starts from nothing. The old state is set aside, not deleted.
+    When the new plan cannot read the old state (a changed aggregate: give the
+    view a new version instead), --fresh starts from nothing. The old state is
+    set aside, not deleted.
     """
     flink, console = _flink(), Console()
     if name not in _kept(flink):

@@ -24,6 +24,12 @@ SIGNS = {
 }
 
 
+def wide() -> Console:
+    """A console for tables: as wide as the terminal, and not cut to 80 columns in a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=180)
+
+
 def table(state: StackState, phase_of: Callable[[PartState], str] = lambda part: part.phase) -> Table:
     """Every part on a line."""
     lines = Table(box=None, pad_edge=False, show_header=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foryou.cli.screen import table, watch
+from foryou.cli.screen import table, watch, wide
 from foryou.local import state
 from foryou.local.home import Home
 from foryou.local.lifecycle import CannotStart, running, start, stop
@@ -25,9 +25,11 @@ def up(
 ) -> None:
     """Starts everything and waits until it is healthy.
 
-    Kafka, the schema registry, Flink with its job, the collector, the store and the ranker start by dependency on
-    health checks and stay up in the background, watched: what dies is started again. After a crash, or a kill -9 of
-    everything, `foryou up` again brings all data, schema ids and job state back.
+    Kafka, the schema registry, Flink with its job, the collector, the store and
+    the ranker start by dependency on health checks and stay up in the
+    background, watched: what dies is started again. After a crash, or a kill -9
+    of everything, `foryou up` again brings all data, schema ids and job state
+    back.
     """
     settings, console, begin = settings_or_exit(), Console(), time.monotonic()
     try:
@@ -77,7 +79,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="for programs: addresses, write key, every part")] = False,
 ) -> None:
     """Shows every part: state, address, what it waits for. Exit status 0 when all are healthy, else 1."""
-    settings, console = settings_or_exit(), Console()
+    settings, console = settings_or_exit(), wide()
     home = Home(settings.home)
     now, up_now = state.load(home.state), running(home)
     if as_json:

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
 
+from foryou.cli.screen import wide
 from foryou.cli.stack import settings_or_exit
 from foryou.contract.codec import Decoder, NotAvro, Registry
 from foryou.local.kafka import all_topics
@@ -24,7 +25,7 @@ PATIENCE_S = 5.0
 @app.command("list")
 def list_topics() -> None:
     """Every topic with its partitions, the records that it holds, how it is cleaned, and what it is for."""
-    settings, console = settings_or_exit(), Console()
+    settings, console = settings_or_exit(), wide()
     declared = all_topics()
     reach(console, settings.host, settings.kafka)
     consumer = _consumer(settings.kafka)
