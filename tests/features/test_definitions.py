@@ -24,7 +24,8 @@ from foryou.features.operations import (
 )
 from foryou.features.spec import BadDefinition, Feature, Measure, Resolution
 
-USER_ACTIVITY, USER_CATEGORY, VIDEO_ENGAGEMENT = VIEWS.values()
+USER_ACTIVITY, USER_CATEGORY = VIEWS["user_activity_v1"], VIEWS["user_category_v1"]
+VIDEO_ENGAGEMENT = VIEWS["video_engagement_v1"]
 EVERY_VIEW = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 
 
