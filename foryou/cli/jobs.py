@@ -20,6 +20,7 @@ from foryou.local import checkpoints, probe, state
 from foryou.local.flink import Flink
 from foryou.local.home import Home
 from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.kafka import all_topics, make_topics
 from foryou.local.process_id import marks
 from foryou.local.stack import flink_of
 
@@ -109,6 +110,7 @@ def upgrade(
         if fresh:
             aside = checkpoints.set_aside(flink.checkpoints(name))
             console.print(f"state set aside: {aside}" if aside else "there was no state", markup=False, soft_wrap=True)
+    make_topics(flink.settings.kafka, all_topics())  # the code of now may have a view more
     with console.status("starting with the code of now"):
         deadline = time.monotonic() + UPGRADE_S
         while time.monotonic() < deadline:

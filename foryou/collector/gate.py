@@ -258,7 +258,7 @@ def _time(name: str, value: int | str, now_ms: int) -> int:
     if EARLIEST_MS <= ms <= now_ms + FUTURE_MS:
         return ms
     if ms > now_ms + FUTURE_MS:
-        told, remedy = "more than a day ahead of the collector's clock", "mend the device's clock, or send its offset"
+        told, remedy = "more than a day ahead of the collector's clock", "mend the device's clock"
     else:
         told, remedy = "before the year 2000", "send UTC milliseconds (not seconds) since 1970"
     raise _No("time_out_of_range", name, f"{name} is {told}", remedy)

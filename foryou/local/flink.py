@@ -20,6 +20,8 @@ JOBMANAGER_MEMORY = "832m"
 TASKMANAGER_MEMORY = "1728m"
 SLOTS = 2
 CHECKPOINT_MS = 10_000
+# Two Kafka sinks in one chain name one gauge twice, at every start of every task: thousands of lines that say nothing.
+QUIET = {"org.apache.kafka": "WARN", "org.apache.flink.metrics.MetricGroup": "ERROR"}
 ENDED = {"FAILED", "CANCELED", "FINISHED", "SUSPENDED"}
 
 
@@ -133,7 +135,7 @@ class Flink:
             for stale in (self.home.run / who).iterdir():
                 stale.unlink()
             write_whole(conf / "config.yaml", text)
-            logging = log4j_file(self.home.logs / f"flink-{who}.log", quiet={"org.apache.kafka": "WARN"})
+            logging = log4j_file(self.home.logs / f"flink-{who}.log", quiet=QUIET)
             for name in ("log4j-console.properties", "log4j-cli.properties"):
                 write_whole(conf / name, logging)
 
