@@ -53,6 +53,8 @@ def registry_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
         env={
             "APICURIO_STORAGE_KIND": "kafkasql",
             "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS": settings.kafka,
+            # Flink writes the same schema with its fields in another order: one schema, one id.
+            "APICURIO_CCOMPAT_USE_CANONICAL_HASH": "true",
         },
         needs=("kafka",),
         check=lambda: probe.ok(f"{settings.registry_url}/config"),
