@@ -49,6 +49,7 @@ class Report:
     addresses: dict[str, str]
     trouble: list[str]  # must not happen
     warnings: list[str]  # may happen on a busy machine
+    warm_up_s: float  # of the people's time, before latencies were taken
 
     @property
     def good(self) -> bool:
@@ -145,7 +146,7 @@ def _books(report: Report) -> Table:
 
 
 def _latencies(report: Report) -> Table:
-    table = _table("Latencies, ms")
+    table = _table(f"Latencies, ms (without the first {report.warm_up_s:g} s, in which fresh JVMs compile)")
     for name in ("", "p50", "p90", "p99", "max", "measured"):
         table.add_column(name, justify="left" if not name else "right")
     rows = (

@@ -32,6 +32,11 @@ class Tally:
         """Of the feeds that were answered."""
         return percentiles(self.feed_ms)
 
+    def forget_latencies(self) -> None:
+        """Starts the latencies anew; the books stay."""
+        self.ack_ms.clear()
+        self.feed_ms.clear()
+
     def failed(self, what: str) -> None:
         """Remembers the first thing that went wrong, in words."""
         self.first_failure = self.first_failure or what

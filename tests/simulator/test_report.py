@@ -42,6 +42,7 @@ def report() -> Report:
         addresses={"registry": "http://127.0.0.1:8081/apis/ccompat/v7", "kafka": "127.0.0.1:9092"},
         trouble=[],
         warnings=[],
+        warm_up_s=15.0,
     )
 
 
