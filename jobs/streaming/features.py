@@ -39,7 +39,7 @@ LINGER_MS = "5"
 def main(argv: list[str]) -> None:
     """Builds and submits the job."""
     args = _arguments(argv)
-    environment = StreamExecutionEnvironment.get_execution_environment(_configuration(args.name))
+    environment = StreamExecutionEnvironment.get_execution_environment(_configuration(args.name, args.jars))
     environment.set_buffer_timeout(BUFFER_TIMEOUT_MS)
     tables = StreamTableEnvironment.create(environment)
     connect = _Topics(tables, args.kafka, args.registry)
@@ -169,12 +169,14 @@ def _state_lives(tables: StreamTableEnvironment, ttl_ms: int) -> None:
     tables.get_config().set("table.exec.state.ttl", f"{ttl_ms} ms")
 
 
-def _configuration(name: str) -> Configuration:
+def _configuration(name: str, jars: str | None) -> Configuration:
     configuration = Configuration()
     configuration.set_string("pipeline.name", name)
     # Operator ids follow the order of translation, not the shape around them, so that a view added last leaves the
     # others' state alone.
     configuration.set_string("table.exec.uid.generation", "ALWAYS")
+    if jars is not None:
+        configuration.set_string("pipeline.jars", jars)
     return configuration
 
 
@@ -189,6 +191,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--lateness-ms", type=int, default=LATENESS_BOUND_MS, help="later events go to events.late")
     parser.add_argument("--state-ttl-ms", type=int, default=STATE_TTL_MS, help="of dedup, relations and tiles")
     parser.add_argument("--salts", type=int, default=BLEND_SALTS, help="ways a hot video's profile is split")
+    parser.add_argument(
+        "--jars", help="connector jars as file URLs, joined by ';': to run it by python, without a cluster"
+    )
     args = parser.parse_args(argv)
     if args.state_ttl_ms <= args.lateness_ms:
         parser.error("--state-ttl-ms must be longer than --lateness-ms plus the longest stop of the job")
