@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
 BATCH = 5_000
-PATIENCE_S = 1.0  # a poll that brings nothing for as long, short of the end, is a broker that hangs
+POLL_S = 0.1  # consume() waits this long for a full batch, so it is what the tail of a scan costs
+PATIENCE = 20  # so many polls that bring nothing, short of the end, ask whether Kafka is there at all
 
 
 class Scanner:
@@ -41,13 +42,15 @@ class Scanner:
                 open_ends[start.topic, start.partition] = high
                 assigned.append(TopicPartition(start.topic, start.partition, first))
         self._consumer.assign(assigned)
+        nothing = 0
         while open_ends:
-            batch = self._consumer.consume(BATCH, PATIENCE_S)
+            batch = self._consumer.consume(BATCH, POLL_S)
+            nothing = 0 if batch else nothing + 1
             if not batch:
                 # A compacted or aborted tail has no message at its last offset: the position tells that it was passed.
                 self._drop_passed(open_ends)
-                if not batch and open_ends and not self._alive():
-                    raise ConnectionError("Kafka stopped answering; `foryou status` shows what is down")
+            if nothing and nothing % PATIENCE == 0 and not self._alive():
+                raise ConnectionError("Kafka stopped answering; `foryou status` shows what is down")
             for message in batch:
                 place = (message.topic(), message.partition())
                 if message.error() or place not in open_ends:

@@ -26,7 +26,9 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Hop:
-    """One place that the event reached: when (UTC ms), where, and what is known of it there."""
+    """One place that the event reached: when (UTC ms; None for the store, which is read now), where, and what is
+    known of it there.
+    """
 
     name: str
     at_ms: int | None
@@ -139,7 +141,7 @@ class _Tracer:
             held = [t for t in body["tiles"] if (t["facet"], t["tile_ms"], t["tile_start"]) in wanted]
             if held:
                 told = {"tiles": len(held), "n": sum(tile["n"] for tile in held)}
-                return [Hop(f"store {view.full_name}", body["read_at"], f"/tiles/{view.full_name}", told)]
+                return [Hop(f"store {view.full_name}", None, f"/tiles/{view.full_name}", told)]
             if time.monotonic() > self._deadline:
                 return []
             time.sleep(POLL_S)
