@@ -51,7 +51,7 @@ class PageSelector:
         diversity, catalogue, rows = query.weights.diversity, query.world.catalogue, candidates.rows[pool]
         category, creator, score = catalogue.category[rows], catalogue.creator[rows], candidates.score[pool].copy()
         upload: Mask = candidates.source[pool] == explored
-        liking = np.zeros(int(category.max()) + 1)
+        liking = np.zeros(int(np.max(category)) + 1)
         known = min(len(liking), len(query.affinity))
         liking[:known] = query.affinity[:known].clip(min=0)
         share = diversity.category_share + diversity.category_share_liked * liking
