@@ -83,23 +83,15 @@ def blended(event: dict[str, Any], videos: dict[str, dict[str, Any]]) -> dict[st
     }
 
 
-def flink_jobs(url: str) -> list[dict[str, Any]]:
-    return list(httpx.get(f"{url}/jobs/overview", timeout=5).json()["jobs"])
-
-
 def kill_taskmanager_in_the_middle_of_a_checkpoint(stack: Any) -> None:
-    """Waits for a checkpoint that is under way, then kill -9."""
-    url = stack.settings.url("flink")
+    """Waits for a checkpoint that is under way (its folder is there, its metadata is not yet), then kill -9."""
+    folder = stack.settings.home / "flink" / "checkpoints" / "features"
+    old = set(folder.glob("*/chk-*"))
 
     def under_way() -> bool:
-        for job in flink_jobs(url):
-            if job["state"] == "RUNNING":
-                counts = httpx.get(f"{url}/jobs/{job['jid']}/checkpoints", timeout=5).json()["counts"]
-                if counts["in_progress"] > 0 and counts["completed"] > 0:
-                    return True
-        return False
+        return any(not (found / "_metadata").exists() for found in set(folder.glob("*/chk-*")) - old)
 
-    until("a checkpoint is under way", under_way, within_s=60, every_s=0.005)
+    until("a checkpoint is under way", under_way, within_s=60, every_s=0.001)
     state = stack_state.load(stack.settings.home / "run" / "state.json")
     assert state is not None
     pid = state.parts["taskmanager"].pid
