@@ -58,6 +58,8 @@ def submit(
     name = name or program.stem
     if not program.is_file():
         _fail(console, f"There is no program {program}.")
+    if program.suffix != ".py":
+        _fail(console, f"{program} is not a Python program: its name does not end in .py.")
     if name in _kept(flink):
         _fail(console, f"The stack keeps {name} running: `foryou jobs upgrade {name}` starts it again with new code.")
     _asked(console, flink)

@@ -22,6 +22,7 @@ from foryou.service.settings import Settings
 VERDICTS = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
 CLOCK_SLACK_MS = 600_000  # between a phone's clock, in a UUIDv7, and ours
 POLL_S = 0.1
+NO_PAGE_YET = "next page (none was asked for since)"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class _Tracer:
                 missing.extend([] if stored else [f"store {view.full_name}"])
             page = self._next_page(row, _at(clean))
             hops.extend(page)
-            missing.extend([] if page else ["next page (none was asked for since)"])
+            missing.extend([] if page else [NO_PAGE_YET])
         return Trace(self._event_id, tuple(hops), tuple(missing))
 
     def _accepted(self) -> list[Message]:

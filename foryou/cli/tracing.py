@@ -1,5 +1,7 @@
 """`foryou trace`: the command around `foryou.cli.trace`."""
 
+import sys
+import uuid
 from typing import Annotated
 
 import typer
@@ -15,10 +17,15 @@ def trace_command(
 ) -> None:
     """Follows one event: every hop with its time, partition and offset, the tiles that it touched, the next page."""
     from foryou.cli.topics import reach
-    from foryou.cli.trace import show, trace
+    from foryou.cli.trace import NO_PAGE_YET, show, trace
 
+    try:
+        uuid.UUID(event_id)
+    except ValueError:
+        print(f"{event_id} is not an event id: those are UUIDs, as in the collector's answer.", file=sys.stderr)
+        raise typer.Exit(2) from None
     settings = settings_or_exit()
     reach(Console(), settings.host, settings.kafka)
     result = trace(settings, event_id, wait)
     show(result, as_json)
-    raise typer.Exit(0 if result.hops and not result.missing else 1)
+    raise typer.Exit(0 if result.hops and set(result.missing) <= {NO_PAGE_YET} else 1)

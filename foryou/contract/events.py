@@ -16,9 +16,11 @@ MAX_HASHTAGS = 32
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: an older clock is broken, not late
 FUTURE_MS = 86_400_000  # a client's clock may run a day ahead; features clamp to the receive time
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f|]+\Z")]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f|]+\Z")]  # part of a key
-Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f|]+\Z")]
+Label = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f|]+\Z")
+]  # part of a key
+Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
 Text = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\x00]*\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 Small = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]

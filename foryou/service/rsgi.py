@@ -14,7 +14,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 import uvloop
@@ -78,7 +78,7 @@ class Request:
     request_id: str
 
     def query(self) -> dict[str, str]:
-        """Query parameters; the last one of a name counts."""
+        """Query parameters; the last one of a name counts. What is not UTF-8 comes as U+FFFD."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
 
 
@@ -266,12 +266,12 @@ def _refusal(refused: Problem, request_id: str) -> Response:
 
 
 def _parameters(found: re.Match[str]) -> dict[str, str]:
-    try:
-        return {name: unquote(value, errors="strict") for name, value in found.groupdict().items()}
-    except UnicodeDecodeError:
-        raise Problem(
-            400, "Bad path", "the path is not percent-encoded UTF-8", "path", "encode it as UTF-8", reason="bad_path"
-        ) from None
+    # The server hands the path on decoded, once, and with U+FFFD where it was not UTF-8: two ids must not become one.
+    params = found.groupdict()
+    if any("\ufffd" in value for value in params.values()):
+        told = "the path is not percent-encoded UTF-8"
+        raise Problem(400, "Bad path", told, "path", "encode it as UTF-8", reason="bad_path")
+    return params
 
 
 def _too_large(limit: int) -> Problem:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -68,6 +69,7 @@ async def ask(
     elif body:
         named.setdefault("content-length", str(len(body)))
     exchange = _Exchange([body] if isinstance(body, bytes) else body, pause_s)
-    await app(_Scope(method, path, query, named), exchange)
+    scope = _Scope(method, unquote(path, errors="replace"), query, named)  # decoded, as granian does
+    await app(scope, exchange)
     assert exchange.answer is not None, "not answered"
     return exchange.answer

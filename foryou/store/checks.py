@@ -227,9 +227,8 @@ def _pushed_to(body: dict[str, Any], known: Known) -> frozenset[str]:
     if body["push_source_name"] not in known.push_sources:
         told = f"there is no push source {body['push_source_name'][:100]!r}"
         raise Problem(404, "Not found", told, "push_source_name", _one_of(known.push_sources), reason="unknown_source")
-    targets = ("online", "offline", "online_and_offline")
-    if body.get("to", "online") not in targets:
-        raise _refused("to", "to is no place to push to", _one_of(targets))
+    if body.get("to", "online") != "online":  # there is no offline store to push to yet
+        raise _refused("to", "to is no place to push to", 'say "online", or leave it out')
     return known.push_sources[body["push_source_name"]]
 
 

@@ -39,7 +39,7 @@ def test_publishing_a_video_makes_its_first_event(collector):
     [
         ("PATCH", "/v1/videos/v1", {"title": "t"}, {"event_type": "video_updated", "video_id": "v1", "title": "t"}),
         ("DELETE", "/v1/videos/v1", None, {"event_type": "video_removed", "video_id": "v1"}),
-        ("POST", "/v1/videos/v%2F1/rendition", None, {"event_type": "video_rendition_ready", "video_id": "v/1"}),
+        ("POST", "/v1/videos/v%201/rendition", None, {"event_type": "video_rendition_ready", "video_id": "v 1"}),
         (
             "POST",
             "/v1/videos/v1/moderation",

@@ -21,9 +21,13 @@ from foryou.service.rsgi import Router, json_response, serve
 async def size(request):
     return json_response(200, {"size": len(request.body)})
 
+async def name(request):
+    return json_response(200, request.params)
+
 logs.configure("try")
 router = Router(Metrics(), body_timeout_s=0.3)
 router.add("POST", "/size", size, max_body=1 << 20)
+router.add("GET", "/names/{name}", name, max_body=0)
 serve(router, "127.0.0.1", int(sys.argv[1]), stop=lambda: print("stop was called", flush=True))
 """
 
@@ -92,3 +96,14 @@ def test_sigterm_stops_it_within_five_seconds_though_a_connection_idles(served):
     assert process.returncode == 0, err
     assert out == "stop was called\n" and '"message":"stopped"' in err
     client.close()
+
+
+def test_a_path_is_decoded_once_and_two_ids_never_become_one(served):
+    port, _ = served
+    for sent, status, name in (("a%2541", 200, b"a%41"), ("%C3%A9", 200, "é".encode()), ("%ff", 400, b"bad_path")):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        client.request("GET", f"/names/{sent}")
+        answer = client.getresponse()
+        assert answer.status == status
+        assert name in answer.read()
+        client.close()
