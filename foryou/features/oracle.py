@@ -77,7 +77,7 @@ def admit(events: Iterable[Event], bound: int) -> Admitted:
 def _clean(event: Event, newest: dict[tuple[str, str, str, str], Word], bound: int) -> dict[str, Any]:
     row: dict[str, Any] = {**dict.fromkeys(field_names("clean")), **event}
     row["time"] = min(event["event_time"], event["received_at"])
-    row["relation"] = row["relation_on"] = row["cancels_time"] = None
+    row["relation"] = row["relation_on"] = row["cancels_time"] = row["cancels_event_id"] = None
     relation = relation_of(event["event_type"])
     if relation is None or row[relation.object] is None:
         return row
@@ -89,7 +89,7 @@ def _clean(event: Event, newest: dict[tuple[str, str, str, str], Word], bound: i
         newest[key] = word
         row["relation_on"] = int(word.on)
         if before is not None and before.on and row["received_at"] - before.time <= bound:
-            row["cancels_time"] = before.time
+            row["cancels_time"], row["cancels_event_id"] = before.time, before.event_id
     return row
 
 
@@ -131,7 +131,7 @@ def tiles(
                 facet,
                 resolution.ms,
                 c.time // resolution.ms * resolution.ms,
-                salt_of(c.row["event_id"], view.salts),
+                salt_of(c.row["event_id" if c.sign == 1 else "cancels_event_id"], view.salts),
             )
             parts.setdefault((entity, key), []).append(c)
     found: dict[Entity, dict[TileKey, TileState[Any]]] = {}

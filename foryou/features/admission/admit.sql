@@ -60,7 +60,12 @@ SELECT *,
          WHEN word = newest AND RIGHT(previous, 1) = '+'
               AND received_at - CAST(SUBSTRING(previous FROM 1 FOR 14) AS BIGINT) <= :lateness_ms
          THEN CAST(SUBSTRING(previous FROM 1 FOR 14) AS BIGINT)
-       END AS cancels_time
+       END AS cancels_time,
+       CASE
+         WHEN word = newest AND RIGHT(previous, 1) = '+'
+              AND received_at - CAST(SUBSTRING(previous FROM 1 FOR 14) AS BIGINT) <= :lateness_ms
+         THEN SUBSTRING(previous FROM 15 FOR CHAR_LENGTH(previous) - 15)
+       END AS cancels_event_id
 FROM (
   SELECT * FROM related
   UNION ALL
@@ -73,15 +78,18 @@ FROM (
 -- Every accepted event once. nth, the running number within the person's minute, bounds what a tile collects.
 SELECT :event, source_partition, source_offset, `time`,
        'clean' AS verdict, relation, object, is_newest, switches_on, relation_on, cancels_time,
+       cancels_event_id,
        COUNT(*) OVER (PARTITION BY app_id, user_key, `time` - MOD(`time`, 60000) ORDER BY arrival) AS nth
 FROM clean
 UNION ALL
 SELECT :event, source_partition, source_offset, `time`, 'duplicate', CAST(NULL AS STRING),
-       CAST(NULL AS STRING), FALSE, FALSE, CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)
+       CAST(NULL AS STRING), FALSE, FALSE, CAST(NULL AS INT), CAST(NULL AS BIGINT),
+       CAST(NULL AS STRING), CAST(NULL AS BIGINT)
 FROM counted
 WHERE copy > 1
 UNION ALL
 SELECT :event, source_partition, source_offset, `time`, 'late', CAST(NULL AS STRING),
-       CAST(NULL AS STRING), FALSE, FALSE, CAST(NULL AS INT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)
+       CAST(NULL AS STRING), FALSE, FALSE, CAST(NULL AS INT), CAST(NULL AS BIGINT),
+       CAST(NULL AS STRING), CAST(NULL AS BIGINT)
 FROM accepted
 WHERE is_late;

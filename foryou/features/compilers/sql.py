@@ -1,7 +1,8 @@
 """From a view to SQL, for any engine: one AST, and an `Engine` that says where engines differ.
 
 The query reads `contributions`: the columns of events.clean with `sign` (+1: the event itself, −1: the withdrawal of
-an earlier one), `tile_time` (time, or for −1 cancels_time) and `nth` (running number of the event within the person's
+an earlier one), `tile_time` (time, or for −1 cancels_time), `salted_by` (the id of the event that
+sits at that time) and `nth` (running number of the event within the person's
 minute). It yields the columns of compilers.avro.tile_schema, in their order.
 """
 
@@ -70,7 +71,7 @@ def _in_tiles(view: View, engine: Engine) -> Part:
         named_size = engine.veiled(size.copy()) if len(view.tiles) == 1 else size.copy()
         query = exp.select(
             exp.Star(),
-            _named(engine.salt(_column("event_id"), view.salts), "salt"),
+            _named(engine.salt(_column("salted_by"), view.salts), "salt"),
             _named(named_size, "tile_ms"),
             _named(start, "tile_start"),
         ).from_(exp.to_table("contributions"))

@@ -93,7 +93,7 @@ SELECT
 FROM (
   SELECT
     *,
-    ABS(MOD(HASH_CODE(`event_id`), 1)) AS `salt`,
+    ABS(MOD(HASH_CODE(`salted_by`), 1)) AS `salt`,
     CAST(60000 AS BIGINT) + ABS(MOD(HASH_CODE(`event_id`), 1)) AS `tile_ms`,
     `tile_time` - MOD(`tile_time`, CAST(60000 AS BIGINT)) AS `tile_start`
   FROM `contributions`

@@ -57,7 +57,7 @@ SELECT
 FROM (
   SELECT
     *,
-    ABS(MOD(HASH_CODE(`event_id`), 4)) AS `salt`,
+    ABS(MOD(HASH_CODE(`salted_by`), 4)) AS `salt`,
     CAST(60000 AS BIGINT) AS `tile_ms`,
     `tile_time` - MOD(`tile_time`, CAST(60000 AS BIGINT)) AS `tile_start`
   FROM `contributions`
@@ -66,7 +66,7 @@ FROM (
   UNION ALL
   SELECT
     *,
-    ABS(MOD(HASH_CODE(`event_id`), 4)) AS `salt`,
+    ABS(MOD(HASH_CODE(`salted_by`), 4)) AS `salt`,
     CAST(3600000 AS BIGINT) AS `tile_ms`,
     `tile_time` - MOD(`tile_time`, CAST(3600000 AS BIGINT)) AS `tile_start`
   FROM `contributions`
