@@ -18,7 +18,6 @@ from foryou.service.settings import REPO, Settings
 
 JOBMANAGER_MEMORY = "832m"
 TASKMANAGER_MEMORY = "1728m"
-TASKMANAGER_NICE = "10"
 SLOTS = 2
 CHECKPOINT_MS = 10_000
 # Two Kafka sinks in one chain name one gauge twice, at every start of every task: thousands of lines that say nothing.
@@ -162,8 +161,7 @@ class Flink:
             name="taskmanager",
             doc=f"Flink TaskManager, {SLOTS} slots",
             address=f"{self.settings.host}:{self.settings.ports['flink_taskmanager']}",
-            # On a full machine people are answered first: a tile may be late, a page or an ack may not.
-            argv=("nice", "-n", TASKMANAGER_NICE, str(self.dist / "bin" / "taskmanager.sh"), "start-foreground"),
+            argv=(str(self.dist / "bin" / "taskmanager.sh"), "start-foreground"),
             env=self.environ("taskmanager"),
             check=self._has_taskmanager,
             log=self.home.logs / "flink-taskmanager.log",
