@@ -2,9 +2,11 @@
 MAIN := .venv/main/bin
 # Our own tree first: the tests and benches lie beside the package and are not installed.
 export PYTHONPATH := $(CURDIR)
+# A whole night with every step takes minutes beside a stack; `make drill` runs it.
+LONG := --ignore=tests/integration/test_night_live.py
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency lock clean
+.PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +18,7 @@ demo: install ## install, start the stack, let people live on it, print the repo
 	@$(MAIN)/foryou demo $(ARGS)
 
 test: install lint types ## install, lint, types, and every test, with the real parts
-	@$(MAIN)/python -m pytest tests $(ARGS)
+	@$(MAIN)/python -m pytest tests $(LONG) $(ARGS)
 
 check: install-main ## lint, types, unit tests: no Java, under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
@@ -51,6 +53,24 @@ bench-feed: install ## simulated enjoyment against random and popular pages, fiv
 
 bench-feed-latency: install ## GET /v1/feed, latencies
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed_latency $(ARGS)
+
+bench-import: install-main ## history into the lake, rows per second and core
+	@$(MAIN)/python -m bench.importing $(ARGS)
+.PHONY: bench-import
+
+bench-embeddings: install ## recall and NDCG of vectors on held-out days against popularity; what they are worth to a viewer
+	@$(MAIN)/python -m bench.embeddings $(ARGS) && $(MAIN)/python -m bench.night_enjoyment
+
+bench-analytics: install-main ## ClickHouse: rows/s from Arrow, events/s of the loader, rollup queries and raw scans at 10 million rows
+	@$(MAIN)/python -m bench.analytics $(ARGS)
+
+drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (about an hour)
+	@$(MAIN)/python -m pytest tests/integration/test_night_live.py $(ARGS)
+	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)
+
+notebook: install-main ## a day in the feed, told from the running stack: opens Jupyter on loopback
+	@FORYOU_HOME="$(abspath $(FORYOU_HOME))" $(MAIN)/jupyter notebook --ServerApp.ip=127.0.0.1 notebooks/a_day_in_the_feed.ipynb $(ARGS)
+.PHONY: notebook
 
 lock: ## resolve requirements/*.in anew into hash-pinned lists
 	@python=$$(infra/local/python) && $$python -m venv --clear .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check uv

@@ -1,6 +1,6 @@
 """How long a page takes: the pipeline alone, and the door with its features, over a made-up world.
 
-python -m bench.feed_latency [--videos 200000] [--requests 2000] [--limit 10]
+python -m bench.feed_latency [--videos 200000] [--requests 2000] [--limit 10] [--dims 32]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 from foryou.contract.identity import Identity
 from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.side_effects.served_log import MemoryServedLog
-from foryou.ranker.testing import APP, NOW, grown_world, relation
+from foryou.ranker.testing import APP, NOW, grown_world, relation, vectors_for
 from foryou.ranker.user_features import MemoryFeatures
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--videos", type=int, default=200_000)
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--limit", type=int, default=10)
+    parser.add_argument("--dims", type=int, default=32, help="of the night's vectors; 0: none")
     asked = parser.parse_args()
 
     started = time.perf_counter()
@@ -59,9 +60,13 @@ def main() -> int:
         features.put(
             APP, key, affinity_categories=liked, affinity_scores=scores, session_length_ms=1, recent_categories=liked
         )
+        features.put(APP, key, recent_videos=[f"v{row}" for row in rng.choice(asked.videos, 20).tolist()])
         for creator in rng.choice(asked.videos // 10, 50, replace=False).tolist():
             world.viewers.apply(relation(key, "follow", f"uk_{creator:022d}"))
         world.viewers.mark_served(key, rng.choice(asked.videos, 2_000, replace=False).tolist())
+
+    if asked.dims:
+        world.vectors = vectors_for(world, [identity.user_key(APP, str(viewer)) for viewer in range(200)], asked.dims)
 
     async def measure(first_viewer: int) -> tuple[list[float], list[float]]:
         took, worked = [], []
@@ -80,13 +85,23 @@ def main() -> int:
     print(f"viewers with history    {percentiles(warm)}")
     print(f"viewers without         {percentiles(cold)}")
     print(f"  processor time of it  {percentiles([*warm_cpu, *cold_cpu])}   (what a busy machine does not blur)")
-    for stage in ("fresh_videos_source", "video_rates_hydrator", "preference_scorer", "page_selector"):
+    for stage in (*_SCANS, "fresh_videos_source", "video_rates_hydrator", "preference_scorer", "page_selector"):
         histogram = metrics.histogram("foryou_ranker_stage_seconds", stage=stage)
-        print(f"  {stage:<24}{histogram._sum.get() / (2 * asked.requests) * 1000:6.2f} ms on average")
+        print(f"  {stage:<26}{histogram._sum.get() / (2 * asked.requests) * 1000:6.2f} ms on average")
     return int(np.percentile(np.array(warm + cold) * 1000, 99) > BUDGET_MS)
 
 
-_SOURCES = ("followed_creators", "category_affinity", "trending", "fresh_videos", "regional", "discovery")
+_SCANS = ("collaborative_source", "content_neighbours_source")
+_SOURCES = (
+    "followed_creators",
+    "collaborative",
+    "content_neighbours",
+    "category_affinity",
+    "trending",
+    "fresh_videos",
+    "regional",
+    "discovery",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

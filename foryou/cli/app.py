@@ -21,7 +21,7 @@ class Command:
     panel: str
 
 
-STACK, PEOPLE, LOOK, JOBS = "The stack", "Life on it", "Look inside", "Flink jobs"
+STACK, PEOPLE, LOOK, NIGHT, JOBS = "The stack", "Life on it", "Look inside", "The night", "Flink jobs"
 COMMANDS = (
     Command("up", "foryou.cli.stack", "up", "Start everything: Kafka, registry, Flink, our services.", STACK),
     Command("status", "foryou.cli.stack", "status", "What runs, where it listens, what it waits for.", STACK),
@@ -38,6 +38,16 @@ COMMANDS = (
     Command("trace", "foryou.cli.tracing", "trace_command", "Follow one event through every hop.", LOOK),
     Command("topics", "foryou.cli.topics", "app", "List topics, or read one, decoded.", LOOK),
     Command("key", "foryou.cli.key", "key", "The key under which a person or device is stored.", LOOK),
+    Command("nightly", "foryou.cli.nightly", "nightly", "Recompute days from the lake, publish them.", NIGHT),
+    Command("parity", "foryou.cli.parity", "parity", "Speed against batch, tile by tile, and why.", NIGHT),
+    Command("ledger", "foryou.cli.ledger", "ledger", "The books: one equation per hop; fails on a hole.", NIGHT),
+    Command(
+        "import",
+        "foryou.cli.importing",
+        "import_",
+        "History from files into the lake, by the live door's checks.",
+        NIGHT,
+    ),
     Command("jobs", "foryou.cli.jobs", "app", "Submit, list, save or upgrade Flink jobs.", JOBS),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -11,6 +11,7 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
+from foryou.cli.demo_night import night
 from foryou.cli.demonstration import Ask, demonstrate
 from foryou.cli.feature_reader import FeaturesUnreadable
 from foryou.cli.probes import NotThere
@@ -37,6 +38,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
     rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 500.0,
     videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+    tonight: Annotated[bool, typer.Option("--night", help="the batch half, too: some four minutes more")] = False,
 ) -> None:
     """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""
     console = report_console()
@@ -49,6 +51,8 @@ def demo(
         raise typer.Exit(1) from error
     try:
         good = _on_stack(settings, Ask(people, seconds, seed, rate, videos), console)
+        if good and tonight:
+            good = night(settings, videos, Stack.of(settings).app_id, console)
         if not once:
             _stay(console, ours)
     except KeyboardInterrupt:

@@ -13,10 +13,10 @@ import psutil
 from rich.progress import Progress
 
 from foryou.cli.feature_reader import FeatureReader
-from foryou.cli.ledger import Ends, ends, metric
 from foryou.cli.probes import Arrive, NotThere, TenLikes, catalogue_is_blended, freshness, ten_likes
 from foryou.cli.report import Latencies, Report, counts_of
 from foryou.cli.simulate import CATALOGUE_SEED, Stack, ensure_catalogue, tick, world_of
+from foryou.cli.topic_ends import Ends, ends, metric
 from foryou.local.home import Home
 from foryou.local.state import load
 from foryou.service.settings import Settings

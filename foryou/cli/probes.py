@@ -152,6 +152,7 @@ class TenLikes:
     after: tuple[Shown, ...]
     visible_ms: float
     page_ms: float
+    fallback: str | None = None  # the step that answered the second page instead of the whole pipeline
 
     def share(self, page: tuple[Shown, ...]) -> int:
         """How many of a page are of the category."""
@@ -160,7 +161,7 @@ class TenLikes:
 
 async def ten_likes(visitor: Visitor, catalogue: Catalogue) -> TenLikes:
     """Asks for a page, likes ten videos of a category that is rare there, waits for the feature, asks again."""
-    before = await _page(visitor, catalogue)
+    before, _ = await _page(visitor, catalogue)
     counts = Counter(line.category for line in before)
     common = np.bincount(catalogue.genre, minlength=len(GENRES))
     category = min((genre for genre in GENRES if common[GENRES.index(genre)] > 500), key=lambda genre: counts[genre])
@@ -174,15 +175,15 @@ async def ten_likes(visitor: Visitor, catalogue: Catalogue) -> TenLikes:
             visible_ms = (time.perf_counter() - begin) * 1_000
             break
         await asyncio.sleep(POLL_S)
-    after = await _page(visitor, catalogue)
-    return TenLikes(category, before, after, visible_ms, (time.perf_counter() - begin) * 1_000)
+    after, fallback = await _page(visitor, catalogue)
+    return TenLikes(category, before, after, visible_ms, (time.perf_counter() - begin) * 1_000, fallback)
 
 
-async def _page(visitor: Visitor, catalogue: Catalogue) -> tuple[Shown, ...]:
+async def _page(visitor: Visitor, catalogue: Catalogue) -> tuple[tuple[Shown, ...], str | None]:
     page = await visitor.phone.feed(visitor.user_id, PAGE)
     shown = []
     for item in page.items:
         row = catalogue.row_of(item.video_id)
         title = catalogue.title(row) if row is not None else item.video_id
         shown.append(Shown(title, item.category or "", item.source or ""))
-    return tuple(shown)
+    return tuple(shown), page.fallback

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ from rich.table import Table
 
 from foryou.cli.stack import settings_or_exit
 from foryou.service.settings import Settings
-from foryou.simulator.catalogue import SIZE, Catalogue, grow
+from foryou.simulator.catalogue import DAY_MS, SIZE, Catalogue, grow
+from foryou.simulator.history import Plan as Past
+from foryou.simulator.history import write_history
 from foryou.simulator.people import World
 from foryou.simulator.percentiles import Percentiles
 from foryou.simulator.phone import HttpPhone
@@ -198,6 +201,46 @@ def catalogue(
         raise typer.Exit(1) from error
     done = f"published {sent:,} videos in {time.perf_counter() - begin:.1f} s" if sent else "already published"
     console.print(f"{done}: {len(grown):,} videos, {len(grown.creator_id):,} creators, seed {seed}")
+
+
+@app.command()
+def history(
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="the first day after it", show_default=False)],
+    out: Annotated[Path, typer.Option(help="a new folder", show_default=False)],
+    weeks: Annotated[float, typer.Option(help="how long")] = 3.0,
+    people: Annotated[int, typer.Option(min=1, help="how many people")] = 2_000,
+    seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
+    visits: Annotated[float, typer.Option(min=0.01, help="a day, of the most active")] = 1.1,
+    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+) -> None:
+    """Writes weeks of history as files for foryou import. Needs no stack.
+
+    The same people, videos and reactions as live; the pages are a mixture of popular, of the person's
+    genres, and chance. Duplicates, late and lost events, wrong clocks and bots are in it, counted in
+    history.json.
+    """
+    console = Console()
+    begin = time.perf_counter()
+    plan = Past(
+        int(until.replace(tzinfo=UTC).timestamp()) * 1_000 // DAY_MS * DAY_MS, weeks, people, seed, videos, visits
+    )
+    try:
+        with bars(console) as progress:
+            bar = progress.add_task("days", total=len(plan.days))
+            told = write_history(out, plan, lambda day: progress.update(bar, completed=day))
+    except (OSError, ValueError) as error:
+        console.print(f"[red]{error}", soft_wrap=True)
+        raise typer.Exit(1) from error
+    seconds = time.perf_counter() - begin
+    made = told.made
+    console.print(
+        f"{told.events:,} events in {seconds:.0f} s ({told.events / seconds:,.0f} a second): {made.twice:,} twice, "
+        f"{made.late:,} later than a day, {made.lost:,} lost; {len(told.bots)} bots, "
+        f"{len(told.wrong_clocks)} wrong clocks.\n"
+        f"Next: foryou import {out}/videos.parquet {out}/people.parquet, then foryou import {out}/events-*.parquet",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 async def tick(progress: Progress, bar: "object", seconds: float) -> None:

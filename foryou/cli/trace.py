@@ -1,6 +1,8 @@
-"""`foryou trace <event_id>`: every hop of one event, from the collector's topic to the next page."""
+"""`foryou trace <event_id>`: every hop of one event, from the collector's topic to the next page, ClickHouse and the
+lake."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +19,23 @@ from foryou.contract.ids import time_of
 from foryou.features import predicate
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import View
+from foryou.lake.days import DAY_MS, day_of
+from foryou.lake.ledger import Place
+from foryou.lake.tables import Lake
+from foryou.lake.trail import trail
 from foryou.service.settings import Settings
 
 VERDICTS = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
 CLOCK_SLACK_MS = 600_000  # between a phone's clock, in a UUIDv7, and ours
 POLL_S = 0.1
+IN_CLICKHOUSE = """
+SELECT day, origin, as_of FROM events
+WHERE event_id = {id:String} AND day BETWEEN {first:Date} AND {last:Date}
+ORDER BY as_of FORMAT JSONEachRow
+"""
 NO_PAGE_YET = "next page (none was asked for since)"
+NO_NIGHT_YET = "the lake (`foryou nightly` brings it)"
+NOT_LIVE = "Kafka (it is not held any more, or it is history by `foryou import`)"
 
 
 @dataclass(frozen=True)
@@ -39,24 +52,70 @@ class Hop:
 
 @dataclass(frozen=True)
 class Trace:
-    """The hops of one event in order. `missing` names those that did not show up in time."""
+    """The hops of one event in order. `missing` names those that did not show up in time, `later` those that may take
+    until the next night."""
 
     event_id: str
     hops: tuple[Hop, ...]
     missing: tuple[str, ...]
+    later: tuple[str, ...] = ()
 
 
 def trace(settings: Settings, event_id: str, wait_s: float = 5.0) -> Trace:
-    """Follows an event; waits up to `wait_s` for hops that it has not reached yet. Reads only.
+    """Follows an event; waits up to `wait_s` for live hops that it has not reached yet. Reads only.
 
     Raises ConnectionError when Kafka does not answer.
     """
     deadline = time.monotonic() + wait_s
     scanner, decode = Scanner(settings.kafka), Registry(settings.registry_url).decoder()
     try:
-        return _Tracer(settings, scanner, decode, event_id, deadline).run()
+        live = _Tracer(settings, scanner, decode, event_id, deadline).run()
     finally:
         scanner.close()
+    return with_the_past(settings, live)
+
+
+def with_the_past(settings: Settings, live: Trace) -> Trace:
+    """The trace with what ClickHouse and the lake have of the event. What the live path never saw, or no longer holds,
+    may be there: history, or last month."""
+    accepted = [hop for hop in live.hops if hop.name == "accepted"]
+    if live.hops and not accepted:
+        return live  # rejected: it goes nowhere
+    places = {place for hop in accepted if (place := _place_of(hop.where)) is not None}
+    near = accepted[0].at_ms if accepted else time_of(live.event_id)
+    told, later = _analytics(settings, live.event_id)
+    steps = trail(Lake(settings.home / "lake"), live.event_id, near, places)
+    lake = [Hop(step.name, step.at_ms, step.where, step.detail) for step in steps]
+    if not lake and live.hops:
+        later.append(NO_NIGHT_YET)
+    hops = (*live.hops, *told, *lake)
+    gone = hops and not live.hops
+    return Trace(
+        live.event_id, hops, () if gone else live.missing, tuple([NOT_LIVE] if gone else later if hops else [])
+    )
+
+
+def _place_of(where: str) -> tuple[Place, int] | None:
+    found = re.fullmatch(r"(.+)\[(\d+)\]@(\d+)", where)
+    return None if found is None else (Place(found[1], int(found[2])), int(found[3]))
+
+
+def _analytics(settings: Settings, event_id: str) -> tuple[list[Hop], list[str]]:
+    """The event's rows in ClickHouse, and what is to be said when there are none."""
+    near = time_of(event_id)
+    span = (near - DAY_MS, near + DAY_MS) if near is not None else (0, 150 * 365 * DAY_MS)
+    asked = {"param_id": event_id, "param_first": f"{day_of(span[0])}", "param_last": f"{day_of(span[1])}"}
+    try:
+        answer = httpx.post(settings.url("analytics"), params=asked, content=IN_CLICKHOUSE, timeout=5.0)
+    except httpx.TransportError:
+        return [], ["ClickHouse (it is not running)"]
+    if answer.status_code != 200:
+        return [], [f"ClickHouse ({answer.text.strip()[:120]})"]
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    hops = [
+        Hop("ClickHouse", None, f"events, day {row['day']}", {k: row[k] for k in ("origin", "as_of")}) for row in rows
+    ]
+    return hops, [] if hops else ["ClickHouse (its loader comes within seconds; late events with the night)"]
 
 
 class _Tracer:
@@ -215,15 +274,19 @@ def show(result: Trace, as_json: bool) -> None:
 
     if as_json:
         rows = [{"hop": h.name, "at_ms": h.at_ms, "where": h.where, **h.detail} for h in result.hops]
-        print(json.dumps({"event_id": result.event_id, "hops": rows, "missing": result.missing}))
+        told = {"event_id": result.event_id, "hops": rows, "missing": result.missing, "later": result.later}
+        print(json.dumps(told, default=str))
         return
     console = Console()
     if not result.hops:
-        console.print(f"No trace of [bold]{result.event_id}[/]: neither accepted nor rejected within what is retained.")
+        console.print(
+            f"No trace of [bold]{result.event_id}[/]: neither accepted nor rejected within what is retained,"
+            " nor in the lake."
+        )
         console.print("Was the post answered with 202? The answer lists the event ids that were taken.")
         return
     table = Table("hop", "at (UTC)", "+ms", "where", "detail", title=f"event {result.event_id}", title_justify="left")
-    first = next(hop.at_ms for hop in result.hops if hop.at_ms is not None)
+    first = next((hop.at_ms for hop in result.hops if hop.at_ms is not None), 0)
     for hop in result.hops:
         at = datetime.fromtimestamp(hop.at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3] if hop.at_ms else ""
         after = str(hop.at_ms - first) if hop.at_ms else ""
@@ -231,3 +294,5 @@ def show(result: Trace, as_json: bool) -> None:
     console.print(table)
     for name in result.missing:
         console.print(f"[yellow]not seen yet:[/] {name}")
+    for name in result.later:
+        console.print(f"[dim]not there: {name}[/]", highlight=False)

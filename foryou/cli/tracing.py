@@ -5,7 +5,6 @@ import uuid
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from foryou.cli.stack import settings_or_exit
 
@@ -15,9 +14,12 @@ def trace_command(
     wait: Annotated[float, typer.Option(min=0, help="seconds to wait for hops that are still to come")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """Follows one event: every hop with its time, partition and offset, the tiles that it touched, the next page."""
-    from foryou.cli.topics import reach
-    from foryou.cli.trace import NO_PAGE_YET, show, trace
+    """Follows one event: every hop with its time, partition and offset, the tiles that it touched, the next page.
+
+    Then ClickHouse's row, and where the lake has it: bronze, silver, the clean row, the batch layer's tiles.
+    """
+    from foryou.cli.trace import NO_PAGE_YET, Trace, show, trace, with_the_past
+    from foryou.local.probe import answers
 
     try:
         uuid.UUID(event_id)
@@ -25,7 +27,11 @@ def trace_command(
         print(f"{event_id} is not an event id: those are UUIDs, as in the collector's answer.", file=sys.stderr)
         raise typer.Exit(2) from None
     settings = settings_or_exit()
-    reach(Console(), settings.host, settings.kafka)
-    result = trace(settings, event_id, wait)
+    address, _, port = settings.kafka.split(",")[0].rpartition(":")
+    if answers(address or settings.host, int(port)) is None:
+        result = trace(settings, event_id, wait)
+    else:
+        print(f"Kafka does not answer at {settings.kafka}: only the lake and ClickHouse are asked.", file=sys.stderr)
+        result = with_the_past(settings, Trace(event_id, (), ("accepted",)))
     show(result, as_json)
     raise typer.Exit(0 if result.hops and set(result.missing) <= {NO_PAGE_YET} else 1)

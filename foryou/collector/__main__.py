@@ -6,9 +6,9 @@ import sys
 from foryou.collector.door import REJECTED, Door
 from foryou.collector.doors import add_doors
 from foryou.collector.encoders import Encoders
-from foryou.collector.gate import Gate
 from foryou.collector.producer import KafkaLog
 from foryou.contract.events import Lane
+from foryou.contract.gate import Gate
 from foryou.service import logs
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from foryou.collector.gate import Accepted, Gate, Refused
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
 from foryou.collector.split import Unsplittable, split
 from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
+from foryou.contract.gate import Accepted, Gate, Refused
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem, unavailable
 from foryou.service.rsgi import Headers, Request, Response, json_response

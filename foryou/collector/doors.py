@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from foryou.collector.door import Door
-from foryou.collector.gate import Refused, read_object
 from foryou.contract.events import MAX_BODY_BYTES
+from foryou.contract.gate import Refused, read_object
 from foryou.service.rsgi import Handler, Request, Response, Router
 
 

@@ -1,10 +1,10 @@
 """A body into the bytes of its events: one object, an array, or newline-delimited JSON. Each keeps its own bytes."""
 
-import re
 from dataclasses import dataclass
 
 import msgspec
 
+from foryou.contract.depth import TOKEN, depth_exceeds
 from foryou.contract.events import MAX_BATCH, MAX_DEPTH
 from foryou.service.problem import Problem
 
@@ -12,8 +12,6 @@ _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "a
 _JSON = ("application/json", "text/plain", "")  # text/plain: what a browser's sendBeacon can send without a preflight
 _raw = msgspec.json.Decoder(msgspec.Raw)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
-# A string without end runs to the end of the text: so that no text is scanned twice.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +58,6 @@ def split(body: bytes, content_type: str) -> Batch:
     return Batch([text], single=True)
 
 
-def depth_exceeds(event: bytes, limit: int = MAX_DEPTH) -> bool:
-    """Whether arrays and objects nest deeper than `limit`. Nearly always decided by counting brackets."""
-    if event.count(b"{") + event.count(b"[") <= limit:
-        return False
-    depth = 0
-    for token in _TOKEN.finditer(event):
-        mark = token[0]
-        if mark in b"{[":
-            depth += 1
-            if depth > limit:
-                return True
-        elif mark in b"}]":
-            depth -= 1
-    return False
-
-
 def _counted(events: list[bytes]) -> Batch:
     if not events:
         raise Unsplittable(_bad("empty", "the batch has no event in it", "send at least one event"))
@@ -109,7 +91,7 @@ def _by_brackets(text: bytes) -> list[bytes]:
     """The elements of an array that is no valid JSON, so that one poisoned event does not hold back its batch."""
     elements: list[bytes] = []
     depth, start, end = 0, 1, len(text) - 1
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         mark = token[0]
         if mark in b"{[":
             depth += 1

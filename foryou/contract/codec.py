@@ -22,7 +22,7 @@ class Encoder:
 
     def __init__(self, schema: AvroSchema, schema_id: int) -> None:
         self._schema = fastavro.parse_schema(schema)
-        self._head = b"\x00" + schema_id.to_bytes(4, "big")
+        self._head = b"\x00" + schema_id.to_bytes(4, "big", signed=True)  # below zero: no registry's, see lake.history
 
     def __call__(self, record: Record) -> bytes:
         """The record's bytes. Raises what fastavro raises when the record does not fit the schema."""
@@ -47,7 +47,7 @@ class Decoder:
         """The record in `data`. Raises NotAvro."""
         if len(data) < 6 or data[0] != 0:
             raise NotAvro("not in the Confluent wire format: the first byte must be 0, then 4 bytes of schema id")
-        schema_id = int.from_bytes(data[1:5], "big")
+        schema_id = int.from_bytes(data[1:5], "big", signed=True)
         schema = self._schemas.get(schema_id)
         if schema is None:
             schema = self._schemas[schema_id] = fastavro.parse_schema(self._fetch(schema_id))
@@ -73,6 +73,8 @@ class Registry:
 
     def schema(self, schema_id: int) -> AvroSchema:
         """The schema of an id. Raises NotAvro when there is none."""
+        if schema_id < 0:
+            raise NotAvro(f"schema {schema_id} is an import's: no registry knows it, the lake has it")
         answer = self._http.get(f"{self._url}/schemas/ids/{schema_id}")
         if answer.status_code == 404:
             raise NotAvro(f"the registry knows no schema {schema_id}")

@@ -22,6 +22,8 @@ from foryou.features.spec import TileKey, TileState, Value, View
 
 Row = dict[TileKey, State]
 
+BATCH_SALT = -1  # of a tile that the batch layer published; the stream's salts count from 0
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -61,9 +63,11 @@ def _trim(row: Row, op: Collect, index: int, now: int) -> None:
             held, reached = held + listed, key[2]
 
 
-def read(view: View, row: Row, now: int) -> dict[str, Value]:
-    """All features of the view at `now` (UTC ms). An empty row has values, too: nothing happened."""
-    tiles = Tiles(view, row.items(), now)
+def read(view: View, row: Row, now: int, cutoff: int = 0) -> dict[str, Value]:
+    """All features of the view at `now`, from the batch layer's tiles up to `cutoff` (both UTC ms) and the stream's
+    after
+    it. An empty row has values, too: nothing happened."""
+    tiles = Tiles(view, row.items(), now, cutoff)
     return {name: reader(tiles) for name, reader in readers(view)}
 
 

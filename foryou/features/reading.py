@@ -39,14 +39,17 @@ Tile = tuple[int, str | None, State]  # start, facet, state; a plain tuple, for 
 
 
 class Tiles:
-    """The tiles of one entity that may be read at `now`, newest first, per size."""
+    """The tiles of one entity that may be read at `now`, newest first, per size.
 
-    def __init__(self, view: View, row: Iterable[tuple[TileKey, State]], now: int) -> None:
+    Up to `cutoff` (UTC ms) the batch layer's tiles count (salt below 0), after it the stream's: both lie in the row.
+    """
+
+    def __init__(self, view: View, row: Iterable[tuple[TileKey, State]], now: int, cutoff: int = 0) -> None:
         self.now = now
         self.by_size: dict[int, list[Tile]] = {r.ms: [] for r in view.tiles}
         oldest = {r.ms: now - r.keep - r.ms for r in view.tiles}
-        for (facet, tile_ms, start, _), state in row:
-            if oldest.get(tile_ms, now) < start <= now:
+        for (facet, tile_ms, start, salt), state in row:
+            if oldest.get(tile_ms, now) < start <= now and (salt < 0) == (start + tile_ms <= cutoff):
                 self.by_size[tile_ms].append((start, facet, state))
         for tiles in self.by_size.values():
             tiles.sort(key=_start, reverse=True)

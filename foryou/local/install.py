@@ -73,7 +73,7 @@ def steps(repo: Path) -> tuple[Step, ...]:
     return (
         Step(
             "main environment",
-            170,
+            820,
             (lists / "main.txt", repo / "pyproject.toml"),
             environments / "main",
             lambda step, progress: _environment(step, progress, editable=repo),
@@ -93,7 +93,7 @@ def steps(repo: Path) -> tuple[Step, ...]:
                 local / "lib" / name,
                 lambda step, progress: _jars(step, progress),
             )
-            for name, megabytes in (("kafka", 55), ("registry", 110), ("flink", 35))
+            for name, megabytes in (("kafka", 55), ("registry", 110), ("flink", 35), ("spark", 35))
         ),
     )
 

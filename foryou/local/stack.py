@@ -48,6 +48,7 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             _ours(settings, "collector", "takes events over HTTP"),
             _ours(settings, "store", "online store, Feast feature server"),
             _ours(settings, "ranker", "the feed API"),
+            _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
         ),
         jobs=(
             flink.job(

@@ -16,6 +16,7 @@ from foryou.ranker.rates import ENGAGEMENT
 from foryou.ranker.side_effects.served_log import TOPIC as SERVED
 from foryou.ranker.side_effects.served_log import KafkaServedLog
 from foryou.ranker.topic_follower import TopicFollower
+from foryou.ranker.vector_follower import VectorFollower
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
 from foryou.service import logs
@@ -50,6 +51,7 @@ class Ranker:
         engagement = follow(ENGAGEMENT.topic, self._engagement, after=[content], tick=self._advance)
         self.needed = (content, relations, served)  # without these a page could break a promise
         self.followers = (*self.needed, engagement)
+        self.vectors = VectorFollower(settings.home / "lake" / "models" / "embeddings", self.worlds, self.metrics)
         self._stopping = threading.Event()
 
     def start(self, _: asyncio.AbstractEventLoop) -> None:
@@ -59,6 +61,7 @@ class Ranker:
         self.served.start()
         for follower in self.followers:
             follower.start()
+        self.vectors.start()
         threading.Thread(target=self._restock, name="restock", daemon=True).start()
 
     def stop(self) -> None:
@@ -66,6 +69,7 @@ class Ranker:
         self._stopping.set()
         for follower in self.followers:
             follower.stop()
+        self.vectors.stop()
         self.features.stop()
         self.served.stop()
 
@@ -78,6 +82,7 @@ class Ranker:
         stale = {follower.topic: follower.stale for follower in self.followers if follower.stale is not None}
         return {
             "model_version": self.weights.version,
+            "vectors": self.vectors.version or self.vectors.lacks,
             "videos": {app: len(world.catalogue) for app, world in list(self.worlds.items())},
             **({"stale": stale} if stale else {}),
             **({"features": self.features.lacks} if self.features.lacks else {}),

@@ -60,7 +60,7 @@ class FeedDoor:
         if world.shelves is None:
             world.restock(self._weights, asked.now_ms)
         # From here to mark_served nothing awaits: the same viewer's next request sees this page as seen.
-        query = Query(asked, world, self._weights, features)
+        query = Query(asked, world, self._weights, features, world.vectors)
         page = rank(query, self._pipeline)
         world.viewers.mark_served(asked.user_key, page.rows.tolist())
         self._served.put(served_record(query, page, fallback))
@@ -69,7 +69,7 @@ class FeedDoor:
             age_s = max(0, asked.now_ms - world.rates.newest_ms) / 1000
             self._metrics.histogram("foryou_ranker_freshness_seconds").observe(age_s)
         self._metrics.histogram("foryou_ranker_feed_seconds").observe(time.perf_counter() - started)
-        return json_response(200, _answer(asked, page, fallback, self._weights.version))
+        return json_response(200, _answer(asked, page, fallback, query.model_version))
 
     async def _read_features(self, asked: FeedRequest) -> tuple[UserFeatures | None, str | None]:
         started = time.perf_counter()

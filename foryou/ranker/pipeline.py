@@ -15,6 +15,7 @@ from foryou.ranker.filters.not_interested_filter import NotInterestedFilter
 from foryou.ranker.filters.own_videos_filter import OwnVideosFilter
 from foryou.ranker.filters.seen_videos_filter import SeenVideosFilter
 from foryou.ranker.hydrators.affinity_hydrator import AffinityHydrator
+from foryou.ranker.hydrators.taste_hydrator import TasteHydrator
 from foryou.ranker.hydrators.video_rates_hydrator import VideoRatesHydrator
 from foryou.ranker.hydrators.viewer_hydrator import ViewerHydrator
 from foryou.ranker.query import Query
@@ -22,6 +23,8 @@ from foryou.ranker.scorers.expected_value_scorer import ExpectedValueScorer
 from foryou.ranker.scorers.exploration_scorer import ExplorationScorer
 from foryou.ranker.scorers.preference_scorer import PreferenceScorer
 from foryou.ranker.sources.category_affinity_source import CategoryAffinitySource
+from foryou.ranker.sources.collaborative_source import CollaborativeSource
+from foryou.ranker.sources.content_neighbours_source import ContentNeighboursSource
 from foryou.ranker.sources.discovery_source import DiscoverySource
 from foryou.ranker.sources.followed_creators_source import FollowedCreatorsSource
 from foryou.ranker.sources.fresh_videos_source import FreshVideosSource
@@ -47,6 +50,8 @@ PIPELINE = Pipeline(
     query_hydrators=(ViewerHydrator(), AffinityHydrator()),
     sources=(
         FollowedCreatorsSource(),
+        CollaborativeSource(),
+        ContentNeighboursSource(),
         CategoryAffinitySource(),
         TrendingSource(),
         FreshVideosSource(),
@@ -61,7 +66,7 @@ PIPELINE = Pipeline(
         OwnVideosFilter(),
         SeenVideosFilter(),
     ),
-    candidate_hydrators=(VideoRatesHydrator(),),
+    candidate_hydrators=(VideoRatesHydrator(), TasteHydrator()),
     scorers=(ExpectedValueScorer(), PreferenceScorer(), ExplorationScorer()),
     selector=PageSelector(),
     explored=FreshVideosSource,

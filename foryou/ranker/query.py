@@ -11,6 +11,7 @@ from foryou.ranker.candidates import Floats, Mask
 from foryou.ranker.catalogue import Rows
 from foryou.ranker.shelves import Shelves
 from foryou.ranker.user_features import UserFeatures
+from foryou.ranker.vectors import Shown
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import World
 
@@ -50,6 +51,7 @@ class Query:
     world: World
     weights: Weights
     features: UserFeatures | None  # None: unavailable; no values: an unknown viewer
+    vectors: Shown | None = None  # the version that this request began with
     viewer: Viewer | None = None
     seen: Mask = field(default_factory=lambda: np.empty(0, np.bool_))  # by row
     seen_count: int = 0
@@ -61,6 +63,12 @@ class Query:
     def hydrated(self, **changes: object) -> "Query":
         """The query with more known."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    @property
+    def model_version(self) -> str:
+        """The weights, and the version of vectors where there is one."""
+        vectors = self.vectors
+        return self.weights.version if vectors is None else f"{self.weights.version}+{vectors.vectors.version}"
 
     def known_viewer(self) -> Viewer:
         """The viewer; a stage that asks comes after the ViewerHydrator."""

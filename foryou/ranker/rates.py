@@ -89,6 +89,8 @@ class Rates:
     def apply(self, tile: Mapping[str, Any]) -> bool:
         """Takes one record of the view's topic; False when it was a replay, expired, or of a video unknown as yet."""
         size, start, salt = tile["tile_ms"], tile["tile_start"], tile["salt"]
+        if salt < 0:  # the batch layer's, of days that no rate here looks back to
+            return False
         if start + size + self._view.keep_of(size) <= self._now_ms:
             return False
         row = self._catalogue.find(tile["video_id"])

@@ -12,6 +12,7 @@ from foryou.ranker.pipeline import PIPELINE, Page, Pipeline, rank
 from foryou.ranker.query import FeedRequest, Query
 from foryou.ranker.rates import ENGAGEMENT
 from foryou.ranker.user_features import FeatureValue, UserFeatures
+from foryou.ranker.vectors import AppVectors, Shown
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import World
 
@@ -81,6 +82,19 @@ def grown_world(videos: int, categories: int = 40, seed: int = 7, plays: int = 2
     return world
 
 
+def vectors_for(world: World, users: Iterable[str], dims: int = 32, seed: int = 9, version: str = "made-up") -> Shown:
+    """A vector for every video of the world and for these users; who has which category's video near is by chance."""
+    rng = np.random.default_rng(seed)
+    keys, ids = tuple(users), tuple(world.catalogue.ids)
+    genres = rng.normal(size=(len(world.catalogue.categories), dims))
+    videos = genres[world.catalogue.category[: len(ids)]] + rng.normal(size=(len(ids), dims))
+    people = rng.normal(size=(len(keys), dims)).astype(np.float32)
+    places = {key: place for place, key in enumerate(keys)}
+    lengths = np.linalg.norm(videos, axis=1).astype(np.float32)
+    vectors = AppVectors(version, ids, videos.astype(np.float32), lengths, people, places)
+    return Shown.beside(vectors, world.catalogue)
+
+
 def query_of(
     world: World,
     user_key: str = "uk_viewer",
@@ -96,7 +110,7 @@ def query_of(
     weights = weights or Weights.load()
     world.restock(weights, NOW)
     request = FeedRequest(APP, user_key, limit, request_id, NOW, **asked)
-    return Query(request, world, weights, None if unavailable else UserFeatures(NOW, features or {}))
+    return Query(request, world, weights, None if unavailable else UserFeatures(NOW, features or {}), world.vectors)
 
 
 def page_of(world: World, pipeline: Pipeline = PIPELINE, **asked: Any) -> Page:

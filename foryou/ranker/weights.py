@@ -29,6 +29,7 @@ class Terms:
     language: float
     region: float
     novelty: float
+    taste: float
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class Sources:
     fresh_videos: int
     regional: int
     discovery: int
+    collaborative: int
+    content_neighbours: int
+    neighbours_of: int
 
 
 @dataclass(frozen=True)

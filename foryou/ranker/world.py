@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from foryou.ranker.catalogue import Catalogue
 from foryou.ranker.rates import Rates
 from foryou.ranker.shelves import Shelves
+from foryou.ranker.vectors import Shown
 from foryou.ranker.viewers import Viewers
 from foryou.ranker.weights import Weights
 
@@ -17,6 +18,7 @@ class World:
     viewers: Viewers = field(default_factory=Viewers)
     rates: Rates = field(init=False)
     shelves: Shelves | None = None
+    vectors: Shown | None = None  # what the night learnt; swapped as a whole
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.catalogue)

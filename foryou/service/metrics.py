@@ -102,6 +102,8 @@ _RANKER = (
     _histogram("foryou_ranker_feed_seconds", REQUEST_S, "One feed, from request to answer."),
     _histogram("foryou_ranker_freshness_seconds", FRESHNESS_S, "Age of the newest tile that a feed was scored on."),
     _gauge("foryou_ranker_catalogue_videos", "Videos that can be candidates now."),
+    _gauge("foryou_ranker_vectors", "Videos with a vector of the night, by which two sources find candidates."),
+    _counter("foryou_ranker_broken_vectors_total", "Versions of vectors that could not be used; the one before stays."),
     _gauge("foryou_ranker_lag_records", "Records between the ranker's memory and the end of the topic.", "topic"),
 )
 _SUPERVISOR = (
@@ -114,8 +116,26 @@ _SUPERVISOR = (
     _gauge("foryou_supervisor_job_checkpoint_age_seconds", "Age of the newest complete checkpoint.", "job"),
 )
 
+_ANALYTICS = (
+    _counter("foryou_analytics_queries_total", "Statements answered.", "user"),
+    _counter(
+        "foryou_analytics_query_errors_total", "Statements answered with a ClickHouse error, by its name.", "error"
+    ),
+    _histogram("foryou_analytics_query_seconds", REQUEST_S, "One statement in the engine.", "user"),
+    _counter("foryou_analytics_read_total", "Records read from Kafka.", "topic"),
+    _counter("foryou_analytics_loaded_total", "Rows added from Kafka.", "table"),
+    _counter(
+        "foryou_analytics_dropped_total", "Records of Kafka that added no row: copies, or days of the night.", "table"
+    ),
+    _counter(
+        "foryou_analytics_undecodable_total", "Records of Kafka that are not in the wire format; skipped.", "topic"
+    ),
+    _histogram("foryou_analytics_load_seconds", REQUEST_S, "One planned offset range, from plan to done.", "topic"),
+    _gauge("foryou_analytics_lag_records", "Records between the loader and the end of the topic.", "topic"),
+)
+
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*_EVERY_PROCESS, *_COLLECTOR, *_STORE, *_RANKER, *_SUPERVISOR)
+    metric.name: metric for metric in (*_EVERY_PROCESS, *_COLLECTOR, *_STORE, *_RANKER, *_SUPERVISOR, *_ANALYTICS)
 }
 
 

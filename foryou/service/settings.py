@@ -18,6 +18,7 @@ PORTS = {
     "collector": 8080,
     "store": 6566,
     "ranker": 8090,
+    "analytics": 8123,
     "flink_jobmanager": 6123,
     "flink_blob": 6124,
     "flink_taskmanager": 6125,
@@ -43,10 +44,11 @@ class Settings:
     ports: Mapping[str, int] = field(default_factory=lambda: dict(PORTS))
     kafka_override: str | None = None
     registry_override: str | None = None
+    clickhouse_override: str | None = None
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA and _REGISTRY. Raises ValueError."""
+        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE. Raises ValueError."""
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
             ports = {
@@ -63,6 +65,7 @@ class Settings:
             ports=ports,
             kafka_override=environ.get("FORYOU_KAFKA"),
             registry_override=environ.get("FORYOU_REGISTRY"),
+            clickhouse_override=environ.get("FORYOU_CLICKHOUSE"),
         )
 
     @property
@@ -87,12 +90,24 @@ class Settings:
             env["FORYOU_KAFKA"] = self.kafka_override
         if self.registry_override:
             env["FORYOU_REGISTRY"] = self.registry_override
+        if self.clickhouse_override:
+            env["FORYOU_CLICKHOUSE"] = self.clickhouse_override
         return env
+
+    @property
+    def clickhouse_key(self) -> str:
+        """The password of ClickHouse's user `writer`, made (mode 0600) when there is none yet."""
+        return _once(self._secrets / "clickhouse.key", lambda: secrets.token_urlsafe(24)).strip()
+
+    @property
+    def _secrets(self) -> Path:
+        folder = self.home / "secrets"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
 
     def secrets(self) -> Secrets:
         """The stack's secrets, made (mode 0600) when there are none yet. Two processes that race get the same."""
-        folder = self.home / "secrets"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = self._secrets
         keys = json.loads(_once(folder / "write_keys.json", lambda: json.dumps({_new_write_key(): {"app_id": "demo"}})))
         identity = Identity(bytes.fromhex(_once(folder / "identity.key", lambda: secrets.token_hex(32)).strip()))
         return Secrets({key: row["app_id"] for key, row in keys.items()}, identity)

@@ -22,8 +22,8 @@ COMPRESSION = 600  # simulated ms of watching per ms of wall clock
 STRANGER_JOY = 0.3  # of a video that is not in the simulator's catalogue
 HEARTBEAT_MS = 10_000  # a video watched for longer reports on the way
 ITEMS_PER_POST = 4
-_NETWORKS = ("wifi", "wifi", "wifi", "5g", "5g", "4g", "3g")
-_DEVICES = (
+NETWORKS = ("wifi", "wifi", "wifi", "5g", "5g", "4g", "3g")
+DEVICES = (
     ("Pixel 9", "android 16"),
     ("Galaxy A16", "android 15"),
     ("iPhone 15", "ios 19.1"),
@@ -103,7 +103,7 @@ class Person:
         self._rng = draws(seed, "life", row)
         self._ids = draws(seed, "ids", row)
         self._pages = 0
-        device, os = self._rng.choice(_DEVICES)
+        device, os = self._rng.choice(DEVICES)
         region, language, _ = HOMES[world.population.home[row]]
         self._context = {
             "device": device,
@@ -128,7 +128,7 @@ class Person:
         """One visit: pages until bored."""
         session = Session(self._new_id())
         self._diary.visits += 1
-        context = self._context | {"network": self._rng.choice(_NETWORKS)}
+        context = self._context | {"network": self._rng.choice(NETWORKS)}
         await self._send([self._event(session, "app_open", context=context, startup_ms=self._rng.randint(150, 900))])
         while self._clock.now_ms() < until_ms:
             page = await self._phone.feed(self.user_id, page_size)

@@ -31,9 +31,9 @@ class Truth:
         self._log_duration = np.log(catalogue.duration_ms)
         self._spoken = _LANGUAGE_OF_HOME[catalogue.home]
 
-    def enjoyment(self, person: int, videos: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of one person for many video rows."""
-        interest = self._interest[person][self._genre[videos]]
+    def enjoyment(self, person: int | NDArray[np.int64], videos: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of one person for many video rows, or of people and rows pair by pair."""
+        interest = self._interest[person, self._genre[videos]]
         language = self._spoken[videos] == self._speaks[person]
         length = np.exp(-(((self._log_duration[videos] - self._log_length[person]) / 1.2) ** 2))
         logit = BIAS + INTEREST * interest + QUALITY * self._quality[videos] + LANGUAGE * language + LENGTH * length

@@ -27,7 +27,7 @@ from feast.feature_server import get_app
 from starlette.exceptions import HTTPException
 
 from foryou.contract.ids import uuid7
-from foryou.features import merge
+from foryou.features import cutoff, merge
 from foryou.features.spec import View
 from foryou.service import metrics as metric_table
 from foryou.service import problem
@@ -36,7 +36,7 @@ from foryou.service.problem import Problem
 from foryou.store import checks
 from foryou.store.checks import Known
 from foryou.store.rocks import StoreUnavailableError
-from foryou.store.rows import Rows, tile_key
+from foryou.store.rows import Rows, cutoff_key, tile_key
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,8 @@ class Door:
             raise Problem(
                 404, "Not found", told, view.entity, "keys look like uk_…, not raw ids", reason="unknown_entity"
             )
-        return msgspec.json.encode(tiles_of(view, app_id, entity, merge.decode(view, packed), self._clock()))
+        until = cutoff.decode(self._rows.get(cutoff_key(name))).ms
+        return msgspec.json.encode(tiles_of(view, app_id, entity, merge.decode(view, packed), self._clock(), until))
 
     def _observe(self, route: str, status: int, seconds: float) -> None:
         pair = self._seen.get((route, status))
@@ -155,8 +156,9 @@ class Door:
         pair[1].observe(seconds)
 
 
-def tiles_of(view: View, app_id: str, entity: str, row: merge.Row, now: int) -> dict[str, Any]:
-    """The row as it lies there, newest tiles first, and what it means at `now` (UTC ms)."""
+def tiles_of(view: View, app_id: str, entity: str, row: merge.Row, now: int, until: int = 0) -> dict[str, Any]:
+    """The row as it lies there, newest tiles first, and what it means at `now`, the batch layer's tiles counting up to
+    `until` (both UTC ms)."""
     names = [measure.name for measure in view.measures]
     tiles = [
         {
@@ -178,7 +180,8 @@ def tiles_of(view: View, app_id: str, entity: str, row: merge.Row, now: int) -> 
         "app_id": app_id,
         view.entity: entity,
         "read_at": now,
-        "features": merge.read(view, row, now),
+        "batch_until": until,
+        "features": merge.read(view, row, now, until),
         "tiles": tiles,
     }
 

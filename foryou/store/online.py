@@ -30,7 +30,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey as EntityKeyProto
 from feast.protos.feast.types.Value_pb2 import Value as ValueProto
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from foryou.features import merge
+from foryou.features import cutoff, merge
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import Dtype, View
 from foryou.store import plain
@@ -39,6 +39,7 @@ from foryou.store.rows import (
     PLAIN,
     Batch,
     Rows,
+    cutoff_key,
     offset_prefix,
     plain_key,
     plain_prefix,
@@ -207,6 +208,7 @@ def reconcile(rows: Rows, removed: Sequence[str], kept: Sequence[str]) -> None:
         if name in VIEWS:
             # Rows and offsets go together: whoever reads the topic again must read all of it.
             purges += [tile_prefix(name), offset_prefix(VIEWS[name].topic)]
+            puts[cutoff_key(name)] = None
             puts[topic_id_key(VIEWS[name].topic)] = None
             puts[withdrawn_key(name)] = b""
         else:
@@ -229,23 +231,24 @@ def _read_tiles(
     rows: Rows, view: View, entity_keys: list[EntityKeyProto], requested: list[str] | None, now: int
 ) -> list[ReadRow]:
     keys = [_tile_key_of(view, entity_key) for entity_key in entity_keys]
-    packed = iter(rows.get_many([key for key in keys if key is not None]))
+    known = rows.get_many([cutoff_key(view.full_name), *(key for key in keys if key is not None)])
+    until, packed = cutoff.decode(known[0]).ms, iter(known[1:])
     dtypes = {
         feature.name: feature.dtype for feature in view.features if requested is None or feature.name in requested
     }
     answer: list[ReadRow] = []
     for key in keys:
         stored = next(packed) if key is not None else None
-        answer.append(NOT_FOUND if stored is None else _merged(view, stored, dtypes, now))
+        answer.append(NOT_FOUND if stored is None else _merged(view, stored, dtypes, now, until))
     return answer
 
 
-def _merged(view: View, stored: bytes, dtypes: dict[str, Dtype], now: int) -> ReadRow:
+def _merged(view: View, stored: bytes, dtypes: dict[str, Dtype], now: int, until: int) -> ReadRow:
     row = merge.decode(view, stored)
     newest = max([state.last_ms or 0 for state in row.values()], default=0)
     if newest <= now - view.keep:  # a reading leaves out what has expired; this one would be of nothing
         return NOT_FOUND
-    values = merge.read(view, row, now)
+    values = merge.read(view, row, now, until)
     return (
         datetime.fromtimestamp(newest / 1000, UTC),
         {name: plain.value_of(dtype, values[name]) for name, dtype in dtypes.items()},

@@ -6,6 +6,7 @@ One ordered map from bytes to bytes. A key is its parts joined by NUL, the kind 
     p  view  entity key        one plain Feast row, pushed or materialised
     o  topic partition         the next offset to read, written in the batch that holds what came before it
     i  topic                   the id of the topic that the offsets belong to
+    c  view                    up to when the batch layer's tiles count (foryou.features.cutoff)
     w  view                    withdrawn: `feast apply` removed the tile view, its rows are purged and it is not
     consumed
 
@@ -24,7 +25,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 SEPARATOR = b"\x00"
-TILES, PLAIN, OFFSETS, TOPIC_IDS, WITHDRAWN = b"t", b"p", b"o", b"i", b"w"
+TILES, PLAIN, OFFSETS, TOPIC_IDS, WITHDRAWN, CUTOFF = b"t", b"p", b"o", b"i", b"w", b"c"
 
 
 def _join(*parts: bytes) -> bytes:
@@ -66,6 +67,10 @@ def offset_prefix(topic: str) -> bytes:
 
 def topic_id_key(topic: str) -> bytes:
     return _join(TOPIC_IDS, topic.encode())
+
+
+def cutoff_key(view: str) -> bytes:
+    return _join(CUTOFF, view.encode())
 
 
 def withdrawn_key(view: str) -> bytes:

@@ -46,7 +46,7 @@ def config(settings: Settings, online_store: dict[str, str]) -> dict[str, Any]:
             "cache_ttl_seconds": 5,
         },
         "online_store": online_store,
-        "offline_store": {"type": "file"},
+        "offline_store": {"type": "foryou.store.offline.TileOfflineStore", "lake": str(settings.home / "lake")},
         "entity_key_serialization_version": 3,
     }
 

@@ -72,7 +72,7 @@ class KafkaSource:
     """Kafka. Waits up to `idle_s` for a first record, then gathers for `gather_s`: the latency that batching costs."""
 
     def __init__(
-        self, bootstrap: str, *, idle_s: float = 0.25, gather_s: float = 0.005, timeout_s: float = 5.0
+        self, bootstrap: str, *, idle_s: float = 0.25, gather_s: float = 0.005, timeout_s: float = 3.0
     ) -> None:
         self._bootstrap = bootstrap
         self._idle_s, self._gather_s, self._timeout_s = idle_s, gather_s, timeout_s

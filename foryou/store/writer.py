@@ -20,13 +20,14 @@ from itertools import islice
 import httpx
 
 from foryou.contract.codec import Decoder, NotAvro
-from foryou.features import merge
+from foryou.features import cutoff, merge
 from foryou.features.reading import State
 from foryou.features.spec import TileKey, View
 from foryou.service.metrics import Metrics
 from foryou.store.rows import (
     Batch,
     Rows,
+    cutoff_key,
     offset_key,
     split_tile_key,
     stored_offsets,
@@ -89,6 +90,16 @@ class Tile:
     row_key: bytes
     key: TileKey
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A partition's tiles of the batch layer are whole up to `cutoff_ms`."""
+
+    view: View
+    partition: int
+    partitions: int
+    cutoff_ms: int
 
 
 class RowCache:
@@ -207,13 +218,15 @@ class Writer:
     def apply(self, fetched: Sequence[Fetched]) -> None:
         """Merges these records and writes the changed rows with the next offsets. Raises httpx.HTTPError when the
         registry cannot tell a schema; nothing is written then, and the same records are fetched again."""
-        tiles = [tile for record in fetched if (tile := self._tile(record)) is not None]
+        found = [tile for record in fetched if (tile := self._tile(record)) is not None]
+        tiles = [tile for tile in found if isinstance(tile, Tile)]
         began = time.perf_counter()
         with self._rows.exclusive:
             # A view withdrawn since the fetch must not come back row by row.
             gone = {topic for topic, view in self._reading.items() if self._withdrawn(view)}
             changed = self._merge([tile for tile in tiles if tile.view.topic not in gone], self._clock())
             puts: dict[bytes, bytes | None] = {key: merge.encode(row) if row else None for key, row in changed.items()}
+            puts |= self._cutoffs([marker for marker in found if isinstance(marker, Marker)])
             for record in fetched:  # in order, so that the last of each partition stays
                 if record.topic not in gone:
                     puts[offset_key(record.topic, record.partition)] = b"%d" % (record.offset + 1)
@@ -224,12 +237,22 @@ class Writer:
                 raise
         self._metrics.histogram("foryou_store_batch_seconds").observe(time.perf_counter() - began)
 
-    def _tile(self, record: Fetched) -> Tile | None:
+    def _cutoffs(self, markers: Sequence[Marker]) -> dict[bytes, bytes | None]:
+        known: dict[bytes, cutoff.Cutoff] = {}
+        for marker in markers:
+            key = cutoff_key(marker.view.full_name)
+            before = known.get(key) or cutoff.decode(self._rows.get(key))
+            known[key] = before.marked(marker.partition, marker.partitions, marker.cutoff_ms)
+        return {key: cutoff.encode(each) for key, each in known.items()}
+
+    def _tile(self, record: Fetched) -> Tile | Marker | None:
         view = self._reading.get(record.topic)
         if view is None or record.value is None:  # a tombstone: the topic forgot the tile, the store expires it itself
             return None
         try:
             fields = self._decode(record.value)
+            if cutoff.is_marker(fields):
+                return Marker(view, record.partition, fields["n"], fields["tile_start"])
             row_key = tile_key(view.full_name, fields["app_id"], fields[view.entity])
             return Tile(view, row_key, *merge.tile(view, fields))
         except (NotAvro, KeyError, TypeError) as error:

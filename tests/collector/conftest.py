@@ -6,10 +6,10 @@ import pytest
 
 from foryou.collector.door import REJECTED, Door
 from foryou.collector.doors import add_doors
-from foryou.collector.gate import Gate
 from foryou.collector.producer import MemoryLog
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
+from foryou.contract.gate import Gate
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
 from foryou.contract.topics import TOPICS

@@ -41,6 +41,13 @@ def test_the_features_that_others_rely_on_are_there():
             "plays_10m", "plays_1h", "watch_ms_1h", "finish_rate_24h", "like_rate_24h", "skip_rate_24h",
             "share_rate_24h", "velocity",
         ],
+        "user_history_v1": [
+            "watch_ms_7d", "watch_ms_30d", "videos_watched_7d", "videos_watched_30d", "likes_7d", "likes_30d",
+            "shares_30d", "comments_30d", "finish_rate_30d", "skip_rate_30d",
+        ],
+        "video_history_v1": [
+            "plays_7d", "plays_30d", "watch_ms_7d", "likes_30d", "shares_30d", "finish_rate_7d", "skip_rate_7d",
+        ],
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from foryou.features.compilers import spark
 from foryou.features.compilers.flink import tile_select, tile_sink
 from foryou.features.definitions import VIEWS
 
@@ -26,6 +27,11 @@ def test_a_view_is_this_query_on_flink(view):
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_a_view_is_this_topic_on_flink(view):
     assert_golden(f"{view.full_name}.sink.flink.sql", tile_sink(view, "kafka:9092", "http://registry/apis/ccompat/v7"))
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_view_is_this_query_on_spark(view):
+    assert_golden(f"{view.full_name}.spark.sql", spark.tile_select(view))
 
 
 def test_there_is_no_golden_file_without_a_view():

@@ -83,6 +83,18 @@ def blended(event: dict[str, Any], videos: dict[str, dict[str, Any]]) -> dict[st
     }
 
 
+def checkpointed(stack: Any) -> None:
+    """Waits for a checkpoint that began after now: a job restored from an older one would read the catalogue again, and
+    events might overtake it (docs/adr/0007)."""
+    folder = stack.settings.home / "flink" / "checkpoints" / "features"
+    old = {found.name for found in folder.glob("*/chk-*")}
+
+    def done() -> bool:
+        return any(found.parent.name not in old for found in folder.glob("*/chk-*/_metadata"))
+
+    until("a checkpoint with the catalogue in it", done, within_s=60)
+
+
 def kill_taskmanager_in_the_middle_of_a_checkpoint(stack: Any) -> None:
     """Waits for a checkpoint that is under way (its folder is there, its metadata is not yet), then kill -9."""
     folder = stack.settings.home / "flink" / "checkpoints" / "features"
@@ -190,6 +202,7 @@ def test_tiles_equal_the_oracle_after_duplicates_late_events_and_a_kill_in_the_m
     lanes = Lanes(stack.settings)
     verdicts = Verdicts(lanes, app_id)
     probes = publish(lanes, verdicts, app_id, now_ms)
+    checkpointed(stack)
     events = list(generated.actions(app_id, SEED, EVENTS, now_ms, catalogue=CATALOGUE))
     half = len(events) // 2
 

@@ -26,7 +26,13 @@ def test_people_live_and_every_equation_holds(stack):
 
 def test_ten_likes_in_a_category_change_the_very_next_page(stack):
     with bars(Console(quiet=True)) as progress:
-        likes = asyncio.run(demonstrate(Stack.of(stack.settings), ASK, progress)).ten_likes
+        for _ in range(
+            3
+        ):  # a page that says it is a fallback promised nothing: a busy machine, so another visitor asks
+            likes = asyncio.run(demonstrate(Stack.of(stack.settings), ASK, progress)).ten_likes
+            if likes.fallback is None:
+                break
+    assert likes.fallback is None
     assert likes.share(likes.before) <= 3
     assert likes.share(likes.after) >= 6
 

@@ -77,6 +77,7 @@ def test_every_part_is_healthy_and_says_where_it_listens(stack):
         "collector",
         "store",
         "ranker",
+        "analytics",
         "features",
     }
     assert said["write_key"].startswith("fy_dev_")
@@ -84,7 +85,7 @@ def test_every_part_is_healthy_and_says_where_it_listens(stack):
 
 
 def test_every_process_of_ours_answers_healthz_and_metrics(stack):
-    for name in ("collector", "store", "ranker", "supervisor"):
+    for name in ("collector", "store", "ranker", "analytics", "supervisor"):
         assert httpx.get(f"{stack.settings.url(name)}/healthz").json()["status"] == "ok"
         assert "# HELP foryou_" in httpx.get(f"{stack.settings.url(name)}/metrics").text
 

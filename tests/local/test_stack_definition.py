@@ -140,4 +140,5 @@ def test_every_need_is_a_part_of_the_stack(tmp_path, monkeypatch):
         "collector",
         "store",
         "ranker",
+        "analytics",
     }

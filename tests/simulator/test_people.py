@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from foryou.collector.gate import Accepted, Gate
 from foryou.contract.events import ClientEvent
+from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
 from foryou.simulator.mischief import NONE, Batch, Rates
 from foryou.simulator.people import Clock, Diary, World

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from foryou.cli.ledger import Ends
 from foryou.cli.probes import Shown, TenLikes
 from foryou.cli.report import WIDTH, Latencies, Report, counts_of, save, show
+from foryou.cli.topic_ends import Ends
 from foryou.simulator.arms import Arms, Enjoyment
 from foryou.simulator.percentiles import percentiles
 from foryou.simulator.tally import Lanes, Tally, equations

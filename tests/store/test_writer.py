@@ -225,7 +225,7 @@ def test_it_says_what_it_waits_for(rows, topics, metrics, clock):
         writer.start()
     empty.source.create(ACTIVITY.topic)
     writer.start()
-    assert writer.waiting_for == ["topic features.user_category.v1", "topic features.video_engagement.v1"]
+    assert writer.waiting_for == [f"topic {view.topic}" for view in VIEWS.values() if view is not ACTIVITY]
 
 
 def test_the_cache_is_bounded_by_tiles_and_keeps_what_was_used_last():

@@ -12,12 +12,17 @@ Bound = Mapping[str, int | list[str]]
 
 
 def views(name: str, bound: Bound) -> Iterator[tuple[str, str]]:
-    """The views of `<name>.sql` in order, as (view name, SELECT text), parameters replaced.
+    """The views of `<name>.sql` beside this module, in order; see read_views."""
+    return read_views(_HERE / f"{name}.sql", bound)
+
+
+def read_views(path: Path, bound: Bound) -> Iterator[tuple[str, str]]:
+    """The views of a file in order, as (view name, SELECT text), parameters replaced.
 
     A parameter is an int, or a list of SQL expressions that stands for a list of columns.
     Raises KeyError for a parameter that is not bound.
     """
-    text = (_HERE / f"{name}.sql").read_text("utf-8")
+    text = path.read_text("utf-8")
     parts = _VIEW.split(text)[1:]
     for view, body in zip(parts[::2], parts[1::2], strict=True):
         sql = (

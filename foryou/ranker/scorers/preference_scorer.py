@@ -31,6 +31,7 @@ class PreferenceScorer:
             "language": (language == query.language) & (language != UNKNOWN),
             "region": (region == query.region) & (region != UNKNOWN),
             "novelty": ~recent & in_session,
+            "taste": candidates.values["taste"],
         }
         columns = {name: term.astype(np.float64) for name, term in terms.items()}
         exponent = sum(getattr(weights.terms, name) * column for name, column in columns.items())

@@ -20,7 +20,7 @@ def served_record(query: Query, page: Page, fallback: str | None) -> dict[str, A
         "served_at": request.now_ms,
         "features_at": query.features.read_at if query.features else request.now_ms,
         "fallback": fallback,
-        "model_version": query.weights.version,
+        "model_version": query.model_version,
         "variant": None,
         "user_numbers": {name: float(value) for name, value in values.items() if isinstance(value, int | float)},
         "user_words": words,

@@ -5,15 +5,15 @@ The usual event takes the short way through every check here; only an odd one pa
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from foryou.collector.split import depth_exceeds
 from foryou.contract.codec import Record
+from foryou.contract.depth import depth_exceeds
 from foryou.contract.events import EARLIEST_MS, FUTURE_MS, MAX_DEPTH, MAX_PROPERTIES, TYPES, ClientEvent, Lane
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid7
@@ -23,8 +23,8 @@ _MS = timedelta(milliseconds=1)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _AT = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-_FIELDS = len(ClientEvent.__struct_fields__)
 _MODERATIONS = ("allowed", "blocked")
+E = TypeVar("E", bound=ClientEvent)
 _decode = msgspec.json.Decoder(ClientEvent).decode
 
 
@@ -64,27 +64,34 @@ class Gate:
 
     def check(self, raw: bytes, app_id: str, now_ms: int) -> Accepted | Refused:
         """The verdict on one event's bytes, received at `now_ms` with a write key of `app_id`. Raises nothing."""
-        event: ClientEvent | None = None
         try:
-            event = _read(raw)
-            return self._admit(event, app_id, now_ms)
+            event = _read(raw, _decode)
         except _No as no:
-            known = TYPES.get(event.event_type) if event is not None else None
-            event_id = event.event_id if event is not None else None
-            return Refused(*no.said, event_id=event_id, lane=known.lane if known else None)
+            return Refused(*no.said)
+        return self.check_event(event, app_id, now_ms)
+
+    def check_event(
+        self, event: ClientEvent, app_id: str, now_ms: int, event_id: str | None = None
+    ) -> Accepted | Refused:
+        """The verdict on an event that `read_event` or `read_fields` has made; `event_id`: given if it has none."""
+        try:
+            return self._admit(event, app_id, now_ms, event_id)
+        except _No as no:
+            known = TYPES.get(event.event_type)
+            return Refused(*no.said, event_id=event.event_id, lane=known.lane if known else None)
 
     def check_object(self, event: Mapping[str, Any], app_id: str, now_ms: int) -> Accepted | Refused:
         """The verdict on an event that one of our own doors has made."""
         return self.check(msgspec.json.encode(event), app_id, now_ms)
 
-    def _admit(self, event: ClientEvent, app_id: str, now_ms: int) -> Accepted:
+    def _admit(self, event: ClientEvent, app_id: str, now_ms: int, given: str | None) -> Accepted:
         known = TYPES.get(event.event_type)
         if known is None:
             raise _No("unknown_type", "event_type", f"there is no event type {event.event_type!r}", _TYPES_REMEDY)
         for name in known.requires:
             if getattr(event, name) is None:
                 raise _No("missing_field", name, f"{known.name} needs {name}", f"send {name} with every {known.name}")
-        event_id = uuid7(now_ms) if event.event_id is None else _event_id(event.event_id)
+        event_id = (given or uuid7(now_ms)) if event.event_id is None else _event_id(event.event_id)
         if event.properties is not None and len(event.properties) > MAX_PROPERTIES:
             told = f"{len(event.properties)} properties"
             raise _No("too_many", "properties", told, f"send at most {MAX_PROPERTIES} properties with an event")
@@ -187,10 +194,34 @@ def _refuse_depth(raw: bytes) -> None:
         raise _No("too_deep", "$", f"nested deeper than {MAX_DEPTH} levels", f"nest at most {MAX_DEPTH} levels")
 
 
-def _read(raw: bytes) -> ClientEvent:
+def read_event(raw: bytes, decode: Callable[[bytes], E]) -> E | Refused:
+    """An event of its JSON by `decode`, a msgspec decoder of ClientEvent or of a struct made from it."""
+    try:
+        return _read(raw, decode)
+    except _No as no:
+        return Refused(*no.said)
+
+
+def read_fields(fields: Mapping[str, Any], kind: type[E]) -> E | Refused:
+    """An event of values that are Python's already, by the same rules as JSON: no number for a string."""
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        return Refused(*_mismatch(str(error)).said)
+
+
+def read_time(name: str, value: int | str, now_ms: int) -> int | Refused:
+    """UTC ms of a time as the contract takes it, at most a day after `now_ms`."""
+    try:
+        return _time(name, value, now_ms)
+    except _No as no:
+        return Refused(*no.said)
+
+
+def _read(raw: bytes, decode: Callable[[bytes], E]) -> E:
     _refuse_depth(raw)
     try:
-        event = _decode(raw)
+        event = decode(raw)
     except msgspec.ValidationError as error:
         raise _mismatch(str(error)) from None
     except msgspec.DecodeError as error:
@@ -207,7 +238,8 @@ def _colons(event: ClientEvent) -> int:
 
     Every key brings a colon, so as many colons as distinct keys means that no key came twice.
     """
-    colons = _FIELDS - msgspec.structs.astuple(event).count(None)
+    fields = msgspec.structs.astuple(event)
+    colons = len(fields) - fields.count(None)
     if event.properties:
         colons += len(event.properties)
     if event.consent:

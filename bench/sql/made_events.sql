@@ -1,0 +1,25 @@
+-- Made-up events of one day, spread over it: 20,000 people, 10,000 videos, 30 categories, 8 regions, 6 event types.
+SELECT
+    concat(hex(sipHash128({seed:UInt64}, number))) AS event_id,
+    'demo' AS app_id,
+    ['impression', 'play_start', 'play_progress', 'view_end', 'view_end', 'like'][1 + cityHash64(number, 1) % 6] AS event_type,
+    hex(sipHash128('person', cityHash64(number, 2) % 20000)) AS user_key,
+    hex(sipHash128('session', intDiv(number, 40))) AS session_id,
+    toInt64(number % 40) AS seq,
+    concat('v', toString(toUInt64(pow(cityHash64(number, 3) / 18446744073709551615, 3) * 10000))) AS video_id,
+    fromUnixTimestamp64Milli(toInt64({start:Int64} + number * 86400000 / {rows:UInt64}), 'UTC') AS event_time,
+    event_time + INTERVAL 100 MILLISECOND AS received_at,
+    hex(sipHash128('impression', number)) AS impression_id,
+    toInt64(cityHash64(number, 4) % 20000) AS watch_ms,
+    'DE' AS region,
+    map('screen', 'feed') AS properties,
+    event_time AS time,
+    concat('category', toString(cityHash64(video_id) % 30)) AS category,
+    hex(sipHash128('creator', cityHash64(video_id) % 2000)) AS creator_key,
+    toInt64(15000) AS video_duration_ms,
+    ['DE', 'FR', 'US', 'JP', 'BR', 'IN', 'GB', 'ES'][1 + cityHash64(user_key) % 8] AS user_region,
+    toInt32(number % 4) AS source_partition,
+    toInt64(number) AS source_offset,
+    'batch' AS origin,
+    now64(3, 'UTC') AS as_of
+FROM numbers({first:UInt64}, {count:UInt64})

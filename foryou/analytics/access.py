@@ -1,0 +1,72 @@
+"""Who may do what: `analyst` reads (without a password), `writer` does all, with the key of this stack."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from foryou.analytics.errors import QueryError
+from foryou.analytics.request import Ask
+from foryou.analytics.statement import refuse_outside, settings_named
+
+ANALYST = "analyst"
+WRITER = "writer"
+_ALSO_ANALYST = frozenset({"", "default", ANALYST})
+
+# What a query may cost, and how far a client may raise it; 0 (no limit) is no value for it.
+LIMITS = {
+    "max_execution_time": (60, 300),
+    "max_memory_usage": (800_000_000, 1_200_000_000),
+    "max_result_bytes": (268_435_456, 268_435_456),
+    "max_result_rows": (5_000_000, 50_000_000),
+    "max_threads": (2, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The users of this stack. `outside` are functions that leave the database, in lower case."""
+
+    writer_key: str = field(repr=False)
+    outside: frozenset[str]
+
+    def user(self, ask: Ask) -> str:
+        """Whose request it is: analyst or writer. Raises QueryError (AUTHENTICATION_FAILED)."""
+        if ask.user in _ALSO_ANALYST and not ask.password:
+            return ANALYST
+        if ask.user == WRITER and hmac.compare_digest(ask.password.encode(), self.writer_key.encode()):
+            return WRITER
+        told = f"{ask.user}: Authentication failed: password is incorrect, or there is no user with such name."
+        raise QueryError(516, "AUTHENTICATION_FAILED", told)
+
+    def settings(self, ask: Ask, user: str) -> dict[str, str]:
+        """The settings that the engine gets. Raises QueryError for what this user may not do or ask for."""
+        settings = {name: str(default) for name, (default, _) in LIMITS.items()} | dict(ask.settings)
+        for name, value in (*settings.items(), *settings_named(ask.sql, LIMITS).items()):
+            if name in LIMITS:
+                _bounded(name, value)
+        if user == WRITER:
+            return settings
+        if settings.pop("readonly", "2") not in ("1", "2"):
+            raise QueryError(164, "READONLY", "Cannot modify 'readonly' setting in readonly mode.")
+        if not ask.statement.reads:
+            raise QueryError(164, "READONLY", f"{ANALYST}: Cannot execute query in readonly mode.")
+        refuse_outside(ask.sql, self.outside)
+        return settings | {"readonly": "2"}
+
+
+def _bounded(name: str, value: str) -> None:
+    limit = LIMITS[name][1]
+    try:
+        number = float(value)
+    except ValueError:
+        raise QueryError(36, "BAD_ARGUMENTS", f"Setting {name} is a number, not {value!r}") from None
+    if not 0 < number <= limit:
+        told = f"Setting {name} shouldn't be greater than {limit}, nor 0 (no limit): {value}"
+        raise QueryError(452, "SETTING_CONSTRAINT_VIOLATION", told)
+
+
+def outside(table_functions: Iterable[str], inside: frozenset[str]) -> frozenset[str]:
+    """Of all table functions of an engine, those that are not known to stay inside; in lower case."""
+    return frozenset(name.lower() for name in table_functions) - inside

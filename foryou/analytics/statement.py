@@ -1,0 +1,151 @@
+"""What an SQL statement is, read from its tokens alone: its verb, its FORMAT, where an INSERT's data begins, and
+whether it reaches outside of the database.
+
+The engine decides what a statement may do (`readonly`); an embedded engine, though, was made to read the files of its
+user, so what reaches files and networks is refused here, by name, before the engine sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from foryou.analytics.errors import QueryError
+
+
+class Kind(StrEnum):
+    """What a token is."""
+
+    WORD = "word"
+    QUOTED = "quoted"
+    STRING = "string"
+    NUMBER = "number"
+    SYMBOL = "symbol"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a statement; `text` without the quotes of a quoted identifier; offsets in characters."""
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+
+    @property
+    def upper(self) -> str:
+        """The keyword that it may be."""
+        return self.text.upper() if self.kind is Kind.WORD else ""
+
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|--[^\n]*|\#(?:\ |!)[^\n]*|/\*.*?(?:\*/|\Z))
+      | (?P<heredoc>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
+      | (?P<string>'(?:[^'\\]|\\.|'')*(?:'|\Z))
+      | (?P<quoted>`(?:[^`\\]|\\.|``)*(?:`|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z))
+      | (?P<number>\d[\w.]*)
+      | (?P<word>[^\W\d][\w$]*)
+      | (?P<symbol>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+READING = frozenset({"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"})
+# Table functions that stay inside the database. Whatever else an engine brings is outside until it is listed here.
+_INSIDE = """
+    dictionary format fuzzquery generate_series generaterandom generateseries loop merge mergetreeindex
+    mergetreeprojection null numbers numbers_mt primes values view viewexplain viewifpermitted zeros zeros_mt
+"""
+INSIDE = frozenset(_INSIDE.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. Of an INSERT with data, `head` is what precedes FORMAT or VALUES, `data_at` where data begins."""
+
+    verb: str
+    format: str | None = None
+    head: str | None = None
+    data_at: int | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it is of a kind that only reads."""
+        return self.verb in READING
+
+
+def tokens(sql: str) -> Iterator[Token]:
+    """The tokens of `sql`, without blanks and comments."""
+    for found in _TOKEN.finditer(sql):
+        kind = found.lastgroup if found.lastgroup != "tag" else "heredoc"
+        if kind == "blank" or kind is None:
+            continue
+        text = found.group(kind)
+        if kind == "quoted":
+            text = text[1:-1]
+        yield Token(Kind.STRING if kind == "heredoc" else Kind(kind), text, found.start(), found.end())
+
+
+def read(sql: str) -> Statement:
+    """What `sql` is. Raises QueryError when it is empty or more than one statement."""
+    verb, format_name, previous = "", None, ""
+    ended = False
+    for token in tokens(sql):
+        if ended:
+            raise QueryError(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
+        if token.text == ";" and token.kind is Kind.SYMBOL:
+            ended = True
+            continue
+        if not verb and token.text != "(":
+            verb = token.upper or token.text
+        if verb == "INSERT" and (found := _insert(sql, token, previous)) is not None:
+            return found
+        if previous == "FORMAT" and token.kind is Kind.WORD:
+            format_name = token.text
+        previous = token.upper
+    if not verb:
+        raise QueryError(62, "SYNTAX_ERROR", "Syntax error: Empty query")
+    return Statement(verb, format_name)
+
+
+def _insert(sql: str, token: Token, previous: str) -> Statement | None:
+    if previous == "FORMAT" and token.kind is Kind.WORD:
+        head = sql[: token.start].rstrip()[: -len("FORMAT")]
+        after = re.compile(r"[ \t\f]*;?[ \t\f]*\r?\n?").match(sql, token.end)
+        assert after is not None
+        return Statement("INSERT", token.text, head, after.end())
+    if token.upper == "VALUES":
+        return Statement("INSERT", "Values", sql[: token.start], token.end)
+    return None
+
+
+def refuse_outside(sql: str, outside: Iterable[str]) -> None:
+    """Raises QueryError (READONLY) when `sql` calls one of the functions `outside` (lower case), or writes a file."""
+    names = frozenset(outside)
+    before: Token | None = None
+    for token in tokens(sql):
+        called = before is not None and token.text == "(" and before.kind in (Kind.WORD, Kind.QUOTED)
+        if called and before is not None and before.text.lower() in names:
+            told = f"analyst: {before.text} reads or writes outside of the database; this user may not."
+            raise QueryError(164, "READONLY", told)
+        if token.upper in ("OUTFILE", "INFILE") and before is not None and before.upper in ("INTO", "FROM"):
+            raise QueryError(164, "READONLY", "analyst: files of the server are not this user's.")
+        before = token
+
+
+def settings_named(sql: str, names: Iterable[str]) -> dict[str, str]:
+    """What `sql` itself sets of the settings `names`: `SETTINGS name = value`, by name."""
+    wanted = frozenset(names)
+    listed = list(tokens(sql))
+    return {
+        name.text.lower(): value.text.strip("'")
+        for name, equals, value in zip(listed, listed[1:], listed[2:], strict=False)
+        if equals.text == "=" and name.text.lower() in wanted
+    }
+
+
+def split(sql: str) -> list[str]:
+    """The statements of a script, parted by semicolons outside of strings and comments; without empty ones."""
+    ends = [token.start for token in tokens(sql) if token.text == ";" and token.kind is Kind.SYMBOL]
+    parts = [sql[begin:end] for begin, end in zip([0, *(end + 1 for end in ends)], [*ends, len(sql)], strict=True)]
+    return [part.strip() for part in parts if any(True for _ in tokens(part))]

@@ -1,0 +1,91 @@
+"""The demo's night: some days of made-up history, imported; the night over them and today; what it wrote, and what
+trends."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from rich.console import Console
+from rich.table import Table
+
+from foryou.cli.nightly import StepFailed, alone, run, summary
+from foryou.lake import days
+from foryou.lake.history import ImportFailed, Order, import_history
+from foryou.lake.night import STEPS, Night
+from foryou.lake.parity_causes import CAUSES
+from foryou.lake.sources import source
+from foryou.lake.tables import Lake
+from foryou.service.settings import Settings
+from foryou.simulator.history import Plan, write_history
+
+PAST_DAYS, PAST_PEOPLE = 5, 300
+TOP = """
+SELECT dimension, subject, events, people FROM top_trends
+WHERE period = 'week' AND kind = 'popular' AND key = '' AND rank = 1 AND day = {day:Date}
+ORDER BY dimension"""
+
+
+def night(settings: Settings, videos: int, app_id: str, console: Console) -> bool:
+    """Runs it and reports; False when a step failed, or when a difference between speed and batch has no known
+    cause."""
+    today = days.day_of(time.time_ns() // 1_000_000)
+    first = today - timedelta(days=PAST_DAYS)
+    console.print(f"\n[bold]The night[/] over {PAST_DAYS} days of made-up history and today (`foryou nightly`):")
+    try:
+        _past(settings, videos, app_id, today)
+        with alone(settings):
+            tonight = run(settings, (first, today), STEPS, offline=False, memory="2g", console=console)
+        console.print(summary(tonight))
+        console.print(parity_line(tonight))
+        console.print(trends_table(_top(settings, today)))
+    except (StepFailed, ImportFailed, BlockingIOError, ClickHouseError) as error:
+        console.print(f"[red]the night stopped: {error}", highlight=False)
+        return False
+    wrote = tonight.done["parity"].wrote
+    return not wrote.get("unknown") and not wrote.get("code")
+
+
+def _past(settings: Settings, videos: int, app_id: str, until: date) -> None:
+    """History until the day before today, through the past's own door. A second demo of the day finds it there."""
+    folder = settings.home / "report" / f"past-until-{until}"
+    shutil.rmtree(folder, ignore_errors=True)
+    plan = Plan(until_ms=days.start_of(until), weeks=PAST_DAYS / 7, people=PAST_PEOPLE, videos=videos, visits=2.0)
+    write_history(folder, plan)
+    # The catalogue is on the stack already: the demo published it.
+    files = sorted(folder.glob("people.parquet")) + sorted(folder.glob("events-*.parquet"))
+    order = Order(
+        files=tuple(source(path, None) for path in files),
+        app_id=app_id,
+        clock_ms=time.time_ns() // 1_000_000,
+    )
+    import_history(Lake(settings.home / "lake"), settings.secrets().identity, order)
+    shutil.rmtree(folder)
+
+
+def parity_line(tonight: Night) -> str:
+    """Speed against batch, in one sentence."""
+    wrote = tonight.done["parity"].wrote
+    causes = ", ".join(f"{wrote[cause]:,} {cause}" for cause in CAUSES if wrote.get(cause))
+    told = f"Speed against batch: {wrote.get('rows', 0):,} tiles of both, {wrote.get('different', 0):,} differ"
+    return f"{told}{f' ({causes})' if causes else ''}. `foryou parity` shows them by view."
+
+
+def _top(settings: Settings, day: date) -> Sequence[Sequence[Any]]:
+    port = settings.ports["analytics"]
+    client = clickhouse_connect.get_client(host=settings.host, port=port, username="analyst")
+    rows: Sequence[Sequence[Any]] = client.query(TOP, parameters={"day": day}).result_rows
+    return rows
+
+
+def trends_table(rows: Sequence[Sequence[Any]]) -> Table:
+    """The most popular of each dimension in the week."""
+    table = Table(title="Most popular of the week, asked of ClickHouse by its stock client", title_justify="left")
+    for name in ("", "most popular", "events", "people"):
+        table.add_column(name, justify="right" if name in ("events", "people") else "left")
+    for dimension, subject, events, people in rows:
+        table.add_row(dimension, str(subject)[:40], f"{events:,}", f"{people:,}")
+    return table

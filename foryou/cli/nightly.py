@@ -1,0 +1,246 @@
+"""`foryou nightly`: the batch half of the loop, step by step, each by `spark-submit`; goes on where it was cut off."""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from foryou.cli.stack import settings_or_exit
+from foryou.lake import days, night
+from foryou.lake.night import STEPS, Done, Night, Step
+from foryou.lake.publish import IN_FLIGHT_MS
+from foryou.lake.session import submit_settings
+from foryou.lake.tables import Lake
+from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.service.settings import REPO, Settings
+
+NICE = 10  # beside a live stack, people come first
+
+
+class StepFailed(Exception):
+    """A job ended with an error; the message says which, and where its log is."""
+
+
+def nightly(
+    day: Annotated[
+        str | None, typer.Option("--date", help="YYYY-MM-DD, UTC; else yesterday", show_default=False)
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="a span of days: its first", show_default=False)] = None,
+    last: Annotated[str | None, typer.Option("--to", help="and its last", show_default=False)] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="the lake alone: imports, no Kafka, no store")] = False,
+    memory: Annotated[str, typer.Option(help="of the Spark driver")] = "4g",
+    only: Annotated[
+        str | None, typer.Option("--steps", help="some steps, by name, joined by commas", show_default=False)
+    ] = None,
+) -> None:
+    """Recomputes days from the lake and publishes what they say.
+
+    bronze, silver, tiles, trends, embeddings, publish, analytics, parity. Days that late events or imports have
+    changed are made again, too. Cut off, the same command goes on with the step that it was in; run twice, it
+    writes the same rows.
+    """
+    console = Console()
+    settings = settings_or_exit()
+    span = _span(day, first, last)
+    wanted = _steps(only)
+    try:
+        if not offline:
+            _reachable(settings)
+        with alone(settings):
+            done = run(settings, span, wanted, offline, memory, console)
+    except (StepFailed, JavaMissing, BlockingIOError) as error:
+        console.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from None
+    console.print(summary(done))
+    if done.done.get("parity") is not None and done.done["parity"].wrote.get("unknown"):
+        raise typer.Exit(2)
+
+
+def _steps(only: str | None) -> tuple[Step, ...]:
+    if only is None:
+        return STEPS
+    asked, known = only.split(","), [step.name for step in STEPS]
+    if unknown := [name for name in asked if name not in known]:
+        raise typer.BadParameter(f"no step {', '.join(unknown)}: there are {', '.join(known)}")
+    return tuple(step for step in STEPS if step.name in asked)
+
+
+def _reachable(settings: Settings) -> None:
+    """Raises StepFailed when nothing listens where Kafka should."""
+    host, _, port = settings.kafka.split(",")[0].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except OSError as error:
+        told = f"Kafka at {settings.kafka} does not answer ({error.strerror or error})."
+        raise StepFailed(f"{told} `foryou up` starts it; --offline works on the lake alone.") from error
+
+
+def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, date]:
+    try:
+        if first or last:
+            if day or not (first and last):
+                raise typer.BadParameter("--from and --to belong together, without --date")
+            span = date.fromisoformat(first), date.fromisoformat(last)
+        else:
+            one = date.fromisoformat(day) if day else datetime.now(UTC).date() - timedelta(days=1)
+            span = one, one
+    except ValueError as error:
+        raise typer.BadParameter(f"days are written YYYY-MM-DD: {error}") from error
+    if span[0] > span[1]:
+        raise typer.BadParameter(f"{span[0]} is after {span[1]}")
+    return span
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """One night at a time on one lake. Raises BlockingIOError."""
+    folder = Lake(settings.home / "lake").runs
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError("Another nightly run works on this lake; wait for it, or end it.") from None
+        yield
+
+
+def run(
+    settings: Settings, span: tuple[date, date], steps: tuple[Step, ...], offline: bool, memory: str, console: Console
+) -> Night:
+    """Runs the steps that are not done. Raises StepFailed, JavaMissing."""
+    lake = Lake(settings.home / "lake")
+    now = time.time_ns() // 1_000_000
+    tonight = night.begin(lake.runs, *span, now - IN_FLIGHT_MS)
+    if not tonight.done:
+        days.mark(lake.dirty, days.span(*span))
+        night.save(lake.runs, tonight)
+    else:
+        console.print(f"Going on after {', '.join(tonight.done)}.")
+    submit = Submit(settings, offline, memory)
+    for step in steps:
+        if step.name in tonight.done or (offline and step.live):
+            continue
+        begin = time.monotonic()
+        with _progress(console, step):
+            wrote = submit(step, tonight)
+        tonight = tonight.with_step(step.name, Done(round(time.monotonic() - begin, 1), wrote))
+        night.save(lake.runs, tonight)
+    if steps == STEPS:
+        tonight = Night(tonight.first, tonight.last, tonight.complete_through, tonight.done, finished=True)
+        night.save(lake.runs, tonight)
+    return tonight
+
+
+@dataclass(frozen=True)
+class Submit:
+    """spark-submit, as this stack has it."""
+
+    settings: Settings
+    offline: bool
+    memory: str
+
+    def __call__(self, step: Step, tonight: Night) -> dict[str, Any]:
+        """Runs one job and returns what it said it wrote. Raises StepFailed, JavaMissing."""
+        folder = self.settings.home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / f"nightly-{step.name}.log"
+        with log.open("w") as err:
+            done = subprocess.run(
+                self._argv(step, tonight),
+                stdout=subprocess.PIPE,
+                stderr=err,
+                text=True,
+                cwd=self.settings.home,
+                env=self._environ(),
+                check=False,
+            )
+        lines = done.stdout.strip().splitlines()
+        if done.returncode != 0 or not lines:
+            with log.open("a") as tail:  # spark-submit hands a job's own errors on as its output
+                tail.write(done.stdout)
+            raise StepFailed(f"{step.name} failed ({done.returncode}): {_last_words(log)}\nIts log: {log}")
+        wrote: dict[str, Any] = json.loads(lines[-1])
+        return wrote
+
+    def _argv(self, step: Step, tonight: Night) -> list[str]:
+        spark = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(self.memory)]
+        job = [str(REPO / "jobs" / "batch" / f"{step.name}.py"), "--home", str(self.settings.home)]
+        span = ["--from", tonight.first.isoformat(), "--to", tonight.last.isoformat()]
+        live = [] if self.offline else self._addresses()
+        return [
+            "nice", "-n", str(NICE), *spark, *job, *span, "--complete-through", str(tonight.complete_through), *live
+        ]  # fmt: skip
+
+    def _addresses(self) -> list[str]:
+        kafka = ["--kafka", self.settings.kafka, "--registry", self.settings.registry_url]
+        return [*kafka, "--store", self.settings.url("store"), "--analytics", self.settings.url("analytics")]
+
+    def _environ(self) -> dict[str, str]:
+        ours = {"JAVA_HOME": str(find_jdk(os.environ).home), "PYTHONPATH": str(REPO), "PYSPARK_PYTHON": sys.executable}
+        return os.environ | self.settings.environ() | ours
+
+
+def _last_words(log: Path) -> str:
+    """The line of a log that says most."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    told = [line for line in lines if "Error" in line or "Exception" in line or " WARN " not in line]
+    return (told or lines or ["it said nothing"])[-1][:300]
+
+
+@contextmanager
+def _progress(console: Console, step: Step) -> Iterator[None]:
+    """One line: the step, and how long it has run."""
+    begin = time.monotonic()
+
+    def line() -> Text:
+        return Text(f"  {step.name:<11} {time.monotonic() - begin:5.0f} s  {step.doc}")
+
+    stop = threading.Event()
+    with Live(line(), console=console, refresh_per_second=2, transient=False) as live:
+
+        def tick() -> None:
+            while not stop.wait(0.5):
+                live.update(line())
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            ticker.join()
+            live.update(line())
+
+
+def summary(done: Night) -> Table:
+    """What the night wrote."""
+    table = Table(title=f"Night {done.name}", title_justify="left")
+    table.add_column("step")
+    table.add_column("s", justify="right")
+    table.add_column("rows", justify="right")
+    table.add_column("")
+    for step in STEPS:
+        made = done.done.get(step.name)
+        if made is None:
+            continue
+        rows = made.wrote.get("rows")
+        rest = {name: value for name, value in made.wrote.items() if name not in ("rows", "topics", "views")}
+        told = ", ".join(f"{name} {value}" for name, value in rest.items() if not isinstance(value, dict | list))
+        table.add_row(step.name, f"{made.seconds:.0f}", f"{rows:,}" if isinstance(rows, int) else "", told[:60])
+    return table

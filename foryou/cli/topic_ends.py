@@ -1,0 +1,52 @@
+"""What the topics and doors hold, counted before and after a run: the right-hand sides of the equations."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+from foryou.contract.events import Lane
+from foryou.simulator.tally import Lanes
+from foryou.simulator.wire import Door
+
+TAPS = (Lane.ACTION.value, Lane.CONTEXT.value)  # the lanes that Flink admits
+REJECTED = "events.rejected.v1"
+ADMITTED = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
+
+
+@dataclass(frozen=True)
+class Ends:
+    """End offsets summed over a topic's partitions. No transactions write there, so offsets count records."""
+
+    records: dict[str, int]
+
+    def since(self, before: "Ends") -> Lanes:
+        """What was added since `before`, by whoever sent it: two runs at once read each other's events."""
+        gained = {topic: count - before.records.get(topic, 0) for topic, count in self.records.items()}
+        clean, duplicate, late = (gained[topic] for topic in ADMITTED)
+        return Lanes(sum(gained[topic] for topic in TAPS), gained[REJECTED], clean, duplicate, late)
+
+
+def ends(bootstrap: str) -> Ends:
+    """Reads the end offsets. Raises KafkaException when Kafka does not answer."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "foryou-cli-ledger", "enable.auto.commit": False})
+    try:
+        records = {}
+        for topic in (*TAPS, REJECTED, *ADMITTED):
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            high = (consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=10)[1] for each in partitions)
+            records[topic] = sum(high)
+        return Ends(records)
+    finally:
+        consumer.close()
+
+
+async def metric(door: Door, name: str, **labels: str) -> float:
+    """The sum of a process's samples of one metric; 0.0 where it has none yet. Raises OSError."""
+    answer = await door.get("/metrics")
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )

@@ -1,0 +1,1 @@
+"""The deep vault: Delta tables, the night that recomputes them, and what it publishes."""

@@ -1,0 +1,51 @@
+"""Spark as every job of the night has it: local, Delta, Kafka and Avro from our own jars, UTC, quiet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+REPO = Path(__file__).resolve().parents[2]
+JARS = REPO / "infra" / "local" / "lib" / "spark"
+SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # Two cores: more partitions would only be more tasks.
+    "spark.sql.shuffle.partitions": "8",
+    "spark.default.parallelism": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "67108864",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+
+
+def submit_settings(memory: str = "4g", cores: int = 2) -> list[str]:
+    """What goes between `spark-submit` and the job's file."""
+    jars = ",".join(sorted(str(jar) for jar in JARS.glob("*.jar")))
+    pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
+    conf = [word for pair in pairs for word in ("--conf", pair)]
+    return ["--master", f"local[{cores}]", "--driver-memory", memory, "--jars", jars, *conf]
+
+
+def session(name: str) -> SparkSession:
+    """The session of a job that `spark-submit` started, or one in this process (a test, a notebook)."""
+    builder = SparkSession.builder.appName(name)
+    if "SPARK_ENV_LOADED" not in os.environ:  # not started by spark-submit
+        builder = builder.master("local[2]").config(
+            "spark.jars", ",".join(str(jar) for jar in sorted(JARS.glob("*.jar")))
+        )
+        builder = builder.config("spark.driver.memory", "2g")
+        for key, value in SETTINGS.items():
+            builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark

@@ -1,0 +1,206 @@
+"""Silver: bronze decoded, one row per event, conformed. What cannot be decoded is set aside with its place and the
+reason.
+
+Follows bronze as a stream of its commits. A micro-batch that is repeated after a kill merges the same rows again and
+changes nothing. Of the copies of an event the one stays that Flink let in: not late first, then the first to arrive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import from_avro
+
+from foryou.contract.lateness import LATENESS_BOUND_MS
+from foryou.contract.relations import RELATIONS
+from foryou.contract.schemas import schema
+from foryou.features.compilers.spark import spark_type
+from foryou.lake import days
+from foryou.lake.tables import Lake
+
+BYTES_PER_BATCH = "400m"
+ARRIVAL = ("topic", "source_partition", "source_offset")
+WORDS = sorted(word for relation in RELATIONS for word in (relation.on, relation.off) if word)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One silver table: the schema it is read by, the lanes it comes from, its key, the time that gives its day."""
+
+    schema: str
+    lanes: tuple[str, ...]
+    key: tuple[str, ...]
+    time: Callable[[], Column]
+    table: Callable[[Lake], str]
+
+
+def _clamped() -> Column:
+    return F.least("event_time", "received_at")
+
+
+KINDS = (
+    Kind(
+        "event", ("events.action.v1", "events.context.v1"), ("app_id", "event_id"), _clamped, lambda lake: lake.events
+    ),
+    Kind("content", ("events.content.v1",), ("app_id", "event_id"), _clamped, lambda lake: lake.content),
+    Kind("account", ("events.account.v1",), ("app_id", "event_id"), _clamped, lambda lake: lake.account),
+    Kind("served", ("feed.served.v1",), ("app_id", "request_id"), lambda: F.col("served_at"), lambda lake: lake.served),
+)
+
+
+def refine(spark: SparkSession, lake: Lake) -> None:
+    """Takes what bronze has and silver has not yet. Days that change are marked first."""
+    for kind in KINDS:
+        _ensure(spark, kind, lake)
+    source = spark.readStream.format("delta").option("maxBytesPerTrigger", BYTES_PER_BATCH).load(lake.bronze)
+    query = (
+        source.writeStream.foreachBatch(lambda rows, number: _merge_batch(rows, lake, number))
+        .option("checkpointLocation", str(lake.root / "checkpoints" / "silver"))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
+
+
+def _merge_batch(rows: DataFrame, lake: Lake, number: int) -> None:
+    schemas = saved_schemas(lake.schemas)
+    present = {(row["lane"], row["schema_id"]) for row in rows.select(lane(), "schema_id").distinct().collect()}
+    known = F.col("schema_id").isin(*schemas) if schemas else F.lit(False)
+    broken = [_places(rows.where(F.col("schema_id").isNull() | ~known))]
+    for kind in KINDS:
+        ids = sorted({id_ for of, id_ in present if of in kind.lanes and id_ in schemas})
+        if not ids:
+            continue
+        of_kind = rows.where(lane().isin(*kind.lanes))
+        # Read once: what can be read is merged, what cannot is set aside.
+        read = reduce(DataFrame.unionByName, [_opened(of_kind, kind, id_, schemas[id_]) for id_ in ids]).persist()
+        try:
+            _merge(kind, lake, decoded(read, kind))
+            broken.append(_places(read.where(~_readable(kind)).localCheckpoint()))
+        finally:
+            read.unpersist()
+    _set_aside(reduce(DataFrame.unionByName, broken), lake, number)
+
+
+def lane() -> Column:
+    """The lane of a record: its topic; an import's is inside of its topic's name, import.<lane>.<id>."""
+    inside = F.regexp_extract("topic", r"^import\.(.+)\.[^.]+$", 1)
+    return F.when(F.col("origin") == "import", inside).otherwise(F.col("topic")).alias("lane")
+
+
+def saved_schemas(folder: Path) -> dict[int, str]:
+    """schema id → text."""
+    return {int(path.stem): path.read_text("utf-8") for path in folder.glob("[-0-9]*.avsc")}
+
+
+def _opened(rows: DataFrame, kind: Kind, schema_id: int, written_by: str) -> DataFrame:
+    """Rows of one writer schema with `record`, by the reader's schema: null, or of nulls, where it cannot be read."""
+    options = {"mode": "PERMISSIVE", "avroSchema": json.dumps(schema(kind.schema))}
+    record = from_avro(F.expr("substring(value, 6)"), written_by, options).alias("record")
+    places = ("origin", "topic", "partition", "offset", "schema_id", "day")
+    return rows.where(F.col("schema_id") == schema_id).select(record, *places, F.length("value").alias("bytes"))
+
+
+def _readable(kind: Kind) -> Column:
+    return reduce(Column.__and__, [F.col(f"record.{name}").isNotNull() for name in kind.key])
+
+
+def decoded(opened: DataFrame, kind: Kind) -> DataFrame:
+    """The records that can be read, in the kind's columns, with where they came from, their time and day."""
+    place = [F.col("partition").alias("source_partition"), F.col("offset").alias("source_offset")]
+    fields = [F.col(f"record.{field['name']}").alias(field["name"]) for field in schema(kind.schema)["fields"]]
+    flat = opened.where(_readable(kind)).select(*fields, "origin", "topic", *place)
+    late = F.col("received_at") - F.col("event_time") > LATENESS_BOUND_MS if kind.schema == "event" else F.lit(False)
+    flat = flat.withColumn("time", kind.time())
+    return flat.withColumns({"day": F.to_date(F.timestamp_millis("time")), "late": late})
+
+
+def first_copies(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
+    """One row per key: not late first, then the first to arrive.
+
+    Copies are few. Ranking every row would sort the whole batch with all its columns; only keys that come twice are
+    ranked.
+    """
+    twice = F.broadcast(rows.groupBy(*key).count().where("count > 1").select(*key))
+    ranked = rows.join(twice, list(key), "left_semi").withColumn(
+        "_copy", F.row_number().over(Window.partitionBy(*key).orderBy("late", *ARRIVAL))
+    )
+    return rows.join(twice, list(key), "left_anti").unionByName(ranked.where("_copy = 1").drop("_copy"))
+
+
+def _merge(kind: Kind, lake: Lake, rows: DataFrame) -> None:
+    spark, winners = rows.sparkSession, first_copies(rows, kind.key)
+    days.mark(lake.dirty, _touched(spark, kind, lake, winners))
+    same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
+    earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
+    earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
+    merge = DeltaTable.forPath(spark, kind.table(lake)).alias("t").merge(winners.alias("s"), same)
+    merge.whenMatchedUpdateAll(earlier).whenNotMatchedInsertAll().execute()
+
+
+def _touched(spark: SparkSession, kind: Kind, lake: Lake, rows: DataFrame) -> list[date]:
+    """Days whose clean rows these may change: their own; those of words on the same relations; those of a video that
+    was
+    not known when it was watched."""
+    if kind.schema == "served":
+        return []
+    found = [rows.select("day")] if kind.schema == "event" else []
+    events = spark.read.format("delta").load(lake.events)
+    if kind.schema == "event":
+        key = ["app_id", "user_key"]
+        of: list[Column | str] = [*key, F.coalesce("video_id", "target_user_key").alias("object")]
+        words = rows.where(F.col("event_type").isin(*WORDS)).select(*of).distinct()
+        before = events.where(F.col("event_type").isin(*WORDS)).select(*of, "day")
+        found.append(before.join(words, [*key, "object"], "left_semi").select("day"))
+    else:
+        subject = "video_id" if kind.schema == "content" else "user_key"
+        key = ["app_id", subject]
+        known = spark.read.format("delta").load(kind.table(lake)).select(*key).distinct()
+        new = rows.select(*key).distinct().join(known, key, "left_anti")
+        found.append(events.select(*key, "day").join(new, key, "left_semi").select("day"))
+    return [row["day"] for row in reduce(DataFrame.union, found).distinct().collect()]
+
+
+def _places(rows: DataFrame) -> DataFrame:
+    """Where records are, and how long."""
+    length = F.col("bytes") if "bytes" in rows.columns else F.length("value")
+    return rows.select("topic", "partition", "offset", "schema_id", length.alias("bytes"), "day")
+
+
+def _set_aside(broken: DataFrame, lake: Lake, number: int) -> None:
+    """Notes where the records are that no kind could read, and why."""
+    schemas = saved_schemas(lake.schemas)
+    known = F.col("schema_id").isin(*schemas) if schemas else F.lit(False)
+    reason = (
+        F.when(F.col("schema_id").isNull(), "not in the Confluent wire format")
+        .when(~known, F.concat(F.lit("schema unknown to the registry: "), F.col("schema_id").cast("string")))
+        .otherwise("not Avro of its schema")
+    )
+    found = broken.select("topic", "partition", "offset", reason.alias("reason"), "bytes", "day")
+    (
+        found.write.format("delta")
+        .mode("append")
+        .partitionBy("day")
+        .option("txnAppId", "silver:unreadable")
+        .option("txnVersion", str(number))
+        .save(lake.unreadable)
+    )
+
+
+def _ensure(spark: SparkSession, kind: Kind, lake: Lake) -> None:
+    """An empty table in the kind's columns, where there is none."""
+    builder = DeltaTable.createIfNotExists(spark).location(kind.table(lake))
+    for field in schema(kind.schema)["fields"]:
+        builder = builder.addColumn(field["name"], spark_type(field["type"]))
+    extra = {"origin": "STRING", "topic": "STRING", "source_partition": "INT", "source_offset": "BIGINT"}
+    for name, type_ in {**extra, "time": "BIGINT", "day": "DATE", "late": "BOOLEAN"}.items():
+        builder = builder.addColumn(name, type_)
+    builder.partitionedBy("day").execute()

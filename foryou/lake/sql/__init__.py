@@ -1,0 +1,5 @@
+"""The night's SQL, as files."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent

@@ -1,0 +1,112 @@
+-- Events of some days, blended with what was known of their video and person when they were received, with the last word
+-- on relations. Reads `events` (the days), `words` (all words on relations, of all days), `content`, `account`.
+--
+-- :bound is how much later than an 'on' a word may arrive and still withdraw it, ms: without end for the batch layer, the
+-- lateness bound where the speed layer's own answer is wanted.
+
+-- view: video_versions
+-- What was known of a video, from when to when. The first version counts for the time before it, too: an event that
+-- overtook its video's publication finds it.
+SELECT app_id, video_id,
+       CASE WHEN number = 1 THEN :least ELSE received_at END AS valid_from,
+       COALESCE(LEAD(received_at) OVER w, :most) AS valid_to,
+       category, creator_key, video_duration_ms, video_language, video_region, published_at
+FROM (
+  SELECT app_id, video_id, received_at, topic, source_partition, source_offset,
+         ROW_NUMBER() OVER w AS number,
+         LAST_VALUE(category, TRUE) OVER w AS category,
+         LAST_VALUE(creator_key, TRUE) OVER w AS creator_key,
+         LAST_VALUE(duration_ms, TRUE) OVER w AS video_duration_ms,
+         LAST_VALUE(`language`, TRUE) OVER w AS video_language,
+         LAST_VALUE(region, TRUE) OVER w AS video_region,
+         LAST_VALUE(CASE WHEN event_type = 'video_published' THEN COALESCE(published_at, event_time) ELSE published_at END, TRUE) OVER w AS published_at
+  FROM content
+  WINDOW w AS (PARTITION BY app_id, video_id ORDER BY received_at, topic, source_partition, source_offset
+               ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+WINDOW w AS (PARTITION BY app_id, video_id ORDER BY received_at, topic, source_partition, source_offset);
+
+-- view: person_versions
+SELECT app_id, user_key,
+       CASE WHEN number = 1 THEN :least ELSE received_at END AS valid_from,
+       COALESCE(LEAD(received_at) OVER w, :most) AS valid_to,
+       user_region, user_language
+FROM (
+  SELECT app_id, user_key, received_at, topic, source_partition, source_offset,
+         ROW_NUMBER() OVER w AS number,
+         LAST_VALUE(region, TRUE) OVER w AS user_region,
+         LAST_VALUE(`language`, TRUE) OVER w AS user_language
+  FROM account
+  WINDOW w AS (PARTITION BY app_id, user_key ORDER BY received_at, topic, source_partition, source_offset
+               ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+WINDOW w AS (PARTITION BY app_id, user_key ORDER BY received_at, topic, source_partition, source_offset);
+
+-- view: standing
+-- The 'on' words that stand: the newest word of their relation when they arrived, and none that arrived later, within the
+-- bound, is newer.
+SELECT app_id, event_id
+FROM (
+  SELECT app_id, event_id, switches_on, `time`,
+         LEAD(received_at) OVER (PARTITION BY app_id, user_key, relation, object ORDER BY topic, source_partition, source_offset) AS withdrawn_at
+  FROM (
+    SELECT *,
+           MAX(STRUCT(`time`, event_id)) OVER (PARTITION BY app_id, user_key, relation, object
+                                               ORDER BY topic, source_partition, source_offset
+                                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest_before
+    FROM words
+  )
+  WHERE newest_before IS NULL OR STRUCT(`time`, event_id) > newest_before
+)
+WHERE switches_on AND (withdrawn_at IS NULL OR withdrawn_at - `time` > :bound);
+
+-- view: bots
+-- People, or what looks like one, by stated rules: more than :most_per_hour events in an hour of a day.
+SELECT DISTINCT app_id, user_key, day
+FROM (SELECT app_id, user_key, day, `time` DIV 3600000 AS hour FROM events)
+GROUP BY app_id, user_key, day, hour
+HAVING COUNT(*) > :most_per_hour;
+
+-- view: busy
+-- Minutes that hold more than a tile collects.
+SELECT app_id, user_key, `time` DIV 60000 AS minute
+FROM events
+GROUP BY app_id, user_key, `time` DIV 60000
+HAVING COUNT(*) > :most_collected;
+
+-- view: spoken
+-- Only words are looked up among those that stand, and only busy minutes are numbered: either would else move all
+-- columns of every event through a shuffle.
+SELECT e.*, CASE WHEN s.event_id IS NOT NULL THEN 1 ELSE 0 END AS relation_on
+FROM events AS e LEFT JOIN standing AS s ON s.app_id = e.app_id AND s.event_id = e.event_id
+WHERE e.relation IS NOT NULL AND e.object IS NOT NULL
+UNION ALL
+SELECT *, CAST(NULL AS INT) FROM events WHERE relation IS NULL OR object IS NULL;
+
+-- view: numbered
+SELECT /*+ BROADCAST(busy) */ e.*,
+       CAST(ROW_NUMBER() OVER (PARTITION BY e.app_id, e.user_key, e.`time` DIV 60000
+                               ORDER BY e.topic, e.source_partition, e.source_offset) AS BIGINT) AS nth
+FROM spoken AS e LEFT SEMI JOIN busy ON busy.app_id = e.app_id AND busy.user_key = e.user_key AND busy.minute = e.`time` DIV 60000
+UNION ALL
+SELECT /*+ BROADCAST(busy) */ e.*, CAST(0 AS BIGINT) AS nth
+FROM spoken AS e LEFT ANTI JOIN busy ON busy.app_id = e.app_id AND busy.user_key = e.user_key AND busy.minute = e.`time` DIV 60000;
+
+-- view: clean
+SELECT /*+ BROADCAST(b) */ :event, e.`time`,
+       v.category, v.creator_key, v.video_duration_ms, v.video_language, v.video_region, v.published_at,
+       p.user_region, p.user_language,
+       e.relation,
+       e.relation_on,
+       CAST(NULL AS BIGINT) AS cancels_time, CAST(NULL AS STRING) AS cancels_event_id,
+       e.source_partition, e.source_offset,
+       e.nth,
+       e.late,
+       b.user_key IS NOT NULL AS flagged,
+       e.day
+FROM numbered AS e
+LEFT JOIN video_versions AS v
+  ON v.app_id = e.app_id AND v.video_id = e.video_id AND e.received_at >= v.valid_from AND e.received_at < v.valid_to
+LEFT JOIN person_versions AS p
+  ON p.app_id = e.app_id AND p.user_key = e.user_key AND e.received_at >= p.valid_from AND e.received_at < p.valid_to
+LEFT JOIN bots AS b ON b.app_id = e.app_id AND b.user_key = e.user_key AND b.day = e.day;

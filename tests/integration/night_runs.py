@@ -1,0 +1,69 @@
+"""A night on a lake of its own, as a process that can be killed; and what it wrote, as one hash per table."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from foryou.features.definitions import VIEWS
+from foryou.lake.delta_files import DeltaUnreadable, read
+from foryou.lake.tables import Lake
+
+
+class NightRun:
+    """`foryou nightly` in a process group of its own."""
+
+    def __init__(self, home: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+        ours = {"FORYOU_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+        foryou = Path(sys.executable).parent / "foryou"
+        self._process = subprocess.Popen(
+            [str(foryou), "nightly", *arguments],
+            env=(environ or dict(os.environ)) | ours,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, within_s: float = 600) -> str:
+        """Waits for it; returns what it said. Fails when it failed."""
+        said, _ = self._process.communicate(timeout=within_s)
+        assert self._process.returncode == 0, said[-3000:]
+        return said
+
+    def kill_after(self, seconds: float) -> bool:
+        """kill -9 of the run and of the Spark under it; False when it was done before."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._process.poll() is None:
+            time.sleep(0.02)
+        alive = self._process.poll() is None
+        if alive:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+        return alive
+
+
+def fingerprints(lake: Lake) -> dict[str, str]:
+    """table → hash of its rows, in whatever order they lie."""
+    tables = {"bronze": lake.bronze, "events": lake.events, "clean": lake.clean, "content": lake.content}
+    tables |= {view.full_name: lake.tiles(view) for view in VIEWS.values()}
+    tables |= {name: lake.gold(name) for name in ("trends", "embeddings_videos", "embeddings_users")}
+    return {name: _hash(Path(path)) for name, path in tables.items()}
+
+
+def _hash(table: Path) -> str:
+    try:
+        rows = read(table).to_pylist()
+    except DeltaUnreadable:
+        return "none"
+    lines = sorted(json.dumps(row, default=_plain, sort_keys=True) for row in rows)
+    return f"{len(lines)} {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}"
+
+
+def _plain(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
