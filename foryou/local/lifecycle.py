@@ -11,12 +11,13 @@ from foryou.local import state
 from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.local.ports import PortTaken, check_free
-from foryou.local.process_id import end, marked, marks
+from foryou.local.process_id import ProcessId, alive, end, marked, marks
 from foryou.local.stack import JARS, STREAMING_PYTHON
 from foryou.local.state import StackState
 from foryou.service.settings import REPO, Settings
 
 STOP_S = 40.0
+KILLED_S = 10.0
 POLL_S = 0.2
 
 
@@ -39,7 +40,7 @@ def running(home: Home) -> bool:
 def start(settings: Settings, environ: Mapping[str, str]) -> bool:
     """Starts the supervisor, detached; returns False when one is running already. Raises CannotStart."""
     home = Home(settings.home)
-    if running(home):
+    if running(home) and marked(home.root, "supervisor"):
         return False
     try:
         home.open()
@@ -47,6 +48,7 @@ def start(settings: Settings, environ: Mapping[str, str]) -> bool:
         find_jdk(environ)
         # A supervisor that was killed leaves its processes behind: they hold ports and files.
         end(marked(home.root), grace_s=5.0)
+        wait_gone(left_by(state.load(home.state)), KILLED_S)
         home.state.unlink(missing_ok=True)
         check_free(settings)
     except (HomeUnusable, JavaMissing, PortTaken) as error:
@@ -65,6 +67,25 @@ def start(settings: Settings, environ: Mapping[str, str]) -> bool:
     return True
 
 
+def left_by(last: StackState | None) -> list[ProcessId]:
+    """Every process that the last state names."""
+    if last is None:
+        return []
+    parts = (part.process for part in last.parts.values())
+    return [last.supervisor, *(process for process in parts if process is not None)]
+
+
+def wait_gone(processes: list[ProcessId], within_s: float) -> None:
+    """Waits until the kernel is through with processes that were killed.
+
+    A process that is being ended loses its memory first, and with it the environment by which `marked` finds it, and
+    only then its files: for a moment it still holds its ports and the supervisor's lock, and nothing shows whose it is.
+    """
+    deadline = time.monotonic() + within_s
+    while any(alive(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def wait_ready(
     settings: Settings, timeout_s: float, seen: Callable[[StackState], None] = lambda _: None
 ) -> StackState | None:
@@ -79,7 +100,7 @@ def wait_ready(
         if now is not None:
             last = now
             seen(now)
-            if now.ready:
+            if now.ready and alive(now.supervisor):
                 return now
         if not running(home) and time.monotonic() > patience:
             return None

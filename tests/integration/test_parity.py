@@ -256,6 +256,6 @@ def test_what_was_only_imported_is_not_compared(spark, quiet):
     verdicts = admitted(quiet.accepted, mine)
     said, truth = tiles_of(verdicts.clean), tiles_of(admitted(quiet.accepted, (), ENDLESS).clean)
     live = {(row["app_id"], row["video_id"]) for row in verdicts.clean}
-    compared = {key for key in truth if (key[1], key[2]) in live or key[2].startswith("uk_") and key[2] != one}
+    compared = {key for key in truth if (key[1], key[2]) in live or (key[2].startswith("uk_") and key[2] != one)}
     found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
     check(found, {key: {"imported"} for key in changed(said, truth) & compared}, len(compared))
