@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)
 LONG := --ignore=tests/integration/test_night_live.py
 .DEFAULT_GOAL := help
 
-.PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics lock clean
+.PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics bench-night lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-embeddings: install ## recall and NDCG of vectors on held-out days against
 
 bench-analytics: install-main ## ClickHouse: rows/s from Arrow, events/s of the loader, rollup queries and raw scans at 10 million rows
 	@$(MAIN)/python -m bench.analytics $(ARGS)
+
+bench-night: install ## a night over five million events: seconds and memory of each step, and DuckDB on the same rows; ARGS=--load: freshness beside it
+	@$(MAIN)/python -m bench.night $(ARGS)
 
 drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (about an hour)
 	@$(MAIN)/python -m pytest tests/integration/test_night_live.py $(ARGS)

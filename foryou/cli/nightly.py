@@ -1,4 +1,4 @@
-"""`foryou nightly`: the batch half of the loop, step by step, each by `spark-submit`; goes on where it was cut off."""
+"""`foryou nightly`: the batch half of the loop, step by step, each in one Spark; goes on where it was cut off."""
 
 import fcntl
 import json
@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -31,6 +31,7 @@ from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.service.settings import REPO, Settings
 
 NICE = 10  # beside a live stack, people come first
+KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 
 class StepFailed(Exception):
@@ -62,8 +63,8 @@ def nightly(
     try:
         if not offline:
             _reachable(settings)
-        with alone(settings):
-            done = run(settings, span, wanted, offline, memory, console)
+        with alone(settings) as lock:
+            done = run(Spark(settings, offline, memory, console, lock), span, wanted)
     except (StepFailed, JavaMissing, BlockingIOError) as error:
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
@@ -108,39 +109,40 @@ def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, d
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """One night at a time on one lake. Raises BlockingIOError."""
+def alone(settings: Settings) -> Iterator[int]:
+    """One night at a time on one lake; yields the lock's file descriptor. Its Spark inherits that: when `foryou
+    nightly` is killed, others are kept out until its Spark has ended, too. Raises BlockingIOError."""
     folder = Lake(settings.home / "lake").runs
     folder.mkdir(parents=True, exist_ok=True)
+    patience = time.monotonic() + KILLED_S
     with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError("Another nightly run works on this lake; wait for it, or end it.") from None
-        yield
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > patience:
+                    told = "Another nightly run works on this lake; wait for it, or end it."
+                    raise BlockingIOError(told) from None
+                time.sleep(0.1)
+        yield lock.fileno()
 
 
-def run(
-    settings: Settings, span: tuple[date, date], steps: tuple[Step, ...], offline: bool, memory: str, console: Console
-) -> Night:
+def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS) -> Night:
     """Runs the steps that are not done. Raises StepFailed, JavaMissing."""
-    lake = Lake(settings.home / "lake")
+    lake = Lake(spark.settings.home / "lake")
     now = time.time_ns() // 1_000_000
     tonight = night.begin(lake.runs, *span, now - IN_FLIGHT_MS)
     if not tonight.done:
         days.mark(lake.dirty, days.span(*span))
         night.save(lake.runs, tonight)
     else:
-        console.print(f"Going on after {', '.join(tonight.done)}.")
-    submit = Submit(settings, offline, memory)
-    for step in steps:
-        if step.name in tonight.done or (offline and step.live):
-            continue
-        begin = time.monotonic()
-        with _progress(console, step):
-            wrote = submit(step, tonight)
-        tonight = tonight.with_step(step.name, Done(round(time.monotonic() - begin, 1), wrote))
-        night.save(lake.runs, tonight)
+        spark.console.print(f"Going on after {', '.join(tonight.done)}.")
+    todo = [step for step in steps if step.name not in tonight.done and not (spark.offline and step.live)]
+    if todo:
+        for step, done in spark(todo, tonight):
+            tonight = tonight.with_step(step.name, done)
+            night.save(lake.runs, tonight)
     if steps == STEPS:
         tonight = Night(tonight.first, tonight.last, tonight.complete_through, tonight.done, finished=True)
         night.save(lake.runs, tonight)
@@ -148,44 +150,51 @@ def run(
 
 
 @dataclass(frozen=True)
-class Submit:
-    """spark-submit, as this stack has it."""
+class Spark:
+    """One Spark for the steps of a night (jobs/batch/night.py): a new one for each would compile most of its time."""
 
     settings: Settings
     offline: bool
     memory: str
+    console: Console
+    lock: int
 
-    def __call__(self, step: Step, tonight: Night) -> dict[str, Any]:
-        """Runs one job and returns what it said it wrote. Raises StepFailed, JavaMissing."""
-        folder = self.settings.home / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"nightly-{step.name}.log"
-        with log.open("w") as err:
-            done = subprocess.run(
-                self._argv(step, tonight),
+    def __call__(self, steps: Sequence[Step], tonight: Night) -> Iterator[tuple[Step, Done]]:
+        """Steps with what they wrote, as they are done. Raises StepFailed, JavaMissing."""
+        path = self.settings.home / "logs" / "nightly.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", buffering=1) as log:
+            process = subprocess.Popen(
+                self._argv(steps, tonight),
                 stdout=subprocess.PIPE,
-                stderr=err,
+                stderr=log,
                 text=True,
                 cwd=self.settings.home,
                 env=self._environ(),
-                check=False,
+                pass_fds=(self.lock,),
             )
-        lines = done.stdout.strip().splitlines()
-        if done.returncode != 0 or not lines:
-            with log.open("a") as tail:  # spark-submit hands a job's own errors on as its output
-                tail.write(done.stdout)
-            raise StepFailed(f"{step.name} failed ({done.returncode}): {_last_words(log)}\nIts log: {log}")
-        wrote: dict[str, Any] = json.loads(lines[-1])
-        return wrote
+            assert process.stdout is not None
+            try:
+                for step in steps:
+                    begin = time.monotonic()
+                    with _progress(self.console, step):
+                        wrote = _done(process.stdout, log)
+                    if wrote is None:
+                        told = f"{step.name} failed ({process.wait()}): {_last_words(path)}"
+                        raise StepFailed(f"{told}\nIts log: {path}")
+                    yield step, Done(round(time.monotonic() - begin, 1), wrote)
+                process.wait()
+            finally:
+                process.terminate()
+                process.wait()
 
-    def _argv(self, step: Step, tonight: Night) -> list[str]:
+    def _argv(self, steps: Sequence[Step], tonight: Night) -> list[str]:
         spark = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(self.memory)]
-        job = [str(REPO / "jobs" / "batch" / f"{step.name}.py"), "--home", str(self.settings.home)]
+        job = [str(REPO / "jobs" / "batch" / "night.py"), "--steps", ",".join(step.name for step in steps)]
         span = ["--from", tonight.first.isoformat(), "--to", tonight.last.isoformat()]
         live = [] if self.offline else self._addresses()
-        return [
-            "nice", "-n", str(NICE), *spark, *job, *span, "--complete-through", str(tonight.complete_through), *live
-        ]  # fmt: skip
+        through = ["--complete-through", str(tonight.complete_through)]
+        return ["nice", "-n", str(NICE), *spark, *job, "--home", str(self.settings.home), *span, *through, *live]
 
     def _addresses(self) -> list[str]:
         kafka = ["--kafka", self.settings.kafka, "--registry", self.settings.registry_url]
@@ -194,6 +203,17 @@ class Submit:
     def _environ(self) -> dict[str, str]:
         ours = {"JAVA_HOME": str(find_jdk(os.environ).home), "PYTHONPATH": str(REPO), "PYSPARK_PYTHON": sys.executable}
         return os.environ | self.settings.environ() | ours
+
+
+def _done(lines: Iterable[str], log: TextIO) -> dict[str, Any] | None:
+    """What the step under way says that it wrote; None when there are no more lines. All else goes to the log:
+    spark-submit hands a job's own errors on as its output."""
+    for line in lines:
+        if line.startswith('{"done": '):
+            wrote: dict[str, Any] = json.loads(line)["wrote"]
+            return wrote
+        log.write(line)
+    return None
 
 
 def _last_words(log: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -73,6 +73,16 @@ def clean(silver: Silver, bound: int = ENDLESS) -> DataFrame:
     spark = silver.events.sparkSession
     for name in ("events", "words", "content", "account"):
         getattr(silver, name).createOrReplaceTempView(name)
+    for name, query in clean_views(bound):
+        made = spark.sql(query)
+        if name == "video_versions":
+            made = made.where("valid_from < valid_to")
+        made.createOrReplaceTempView(name)
+    return spark.table("clean")
+
+
+def clean_views(bound: int = ENDLESS) -> Iterator[tuple[str, str]]:
+    """The views of sql/clean.sql with their parameters, in order."""
     own = [name for name in field_names("clean") if name in set(field_names("event"))]
     parameters: dict[str, int | list[str]] = {
         "event": [f"e.`{name}`" for name in own],
@@ -82,12 +92,7 @@ def clean(silver: Silver, bound: int = ENDLESS) -> DataFrame:
         "most_per_hour": MOST_PER_HOUR,
         "most_collected": MOST_COLLECTED,
     }
-    for name, query in read_views(FOLDER / "clean.sql", parameters):
-        made = spark.sql(query)
-        if name == "video_versions":
-            made = made.where("valid_from < valid_to")
-        made.createOrReplaceTempView(name)
-    return spark.table("clean")
+    return read_views(FOLDER / "clean.sql", parameters)
 
 
 def overwrite(rows: DataFrame, path: str, wanted: Sequence[date]) -> None:

@@ -25,6 +25,8 @@ SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
+    # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
+    "spark.driver.extraJavaOptions": "-Xss4m",
 }
 
 

@@ -27,6 +27,7 @@ from foryou.lake import days
 from foryou.lake.tables import Lake
 
 BYTES_PER_BATCH = "400m"
+FEW = 500_000
 ARRIVAL = ("topic", "source_partition", "source_offset")
 WORDS = sorted(word for relation in RELATIONS for word in (relation.on, relation.off) if word)
 
@@ -129,7 +130,7 @@ def first_copies(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
     Copies are few. Ranking every row would sort the whole batch with all its columns; only keys that come twice are
     ranked.
     """
-    twice = F.broadcast(rows.groupBy(*key).count().where("count > 1").select(*key))
+    twice = _small(rows.groupBy(*key).count().where("count > 1").select(*key))
     ranked = rows.join(twice, list(key), "left_semi").withColumn(
         "_copy", F.row_number().over(Window.partitionBy(*key).orderBy("late", *ARRIVAL))
     )
@@ -137,13 +138,30 @@ def first_copies(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
 
 
 def _merge(kind: Kind, lake: Lake, rows: DataFrame) -> None:
+    """Puts winners in: those of events that silver does not have are appended, the few others merged.
+
+    A MERGE moves every column of every row through two shuffles, only to find that nearly all of them are new. Which
+    keys are known is asked of the keys alone. Repeated after a kill in between, what was appended is known.
+    """
     spark, winners = rows.sparkSession, first_copies(rows, kind.key)
     days.mark(lake.dirty, _touched(spark, kind, lake, winners))
-    same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
-    earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
-    earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
-    merge = DeltaTable.forPath(spark, kind.table(lake)).alias("t").merge(winners.alias("s"), same)
-    merge.whenMatchedUpdateAll(earlier).whenNotMatchedInsertAll().execute()
+    table = DeltaTable.forPath(spark, kind.table(lake))
+    keys = winners.select(*kind.key)
+    known = _small(keys.join(table.toDF().select(*kind.key), list(kind.key), "left_semi"))
+    again = winners.join(known, list(kind.key), "left_semi")
+    if not again.isEmpty():
+        same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
+        earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
+        earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
+        table.alias("t").merge(again.alias("s"), same).whenMatchedUpdateAll(earlier).execute()
+    new = winners.join(known, list(kind.key), "left_anti")
+    new.write.format("delta").mode("append").save(kind.table(lake))
+
+
+def _small(keys: DataFrame) -> DataFrame:
+    """Keys worked out once, and sent to every task when they are few, as they are but for a day that is taken again."""
+    found = keys.localCheckpoint()
+    return F.broadcast(found) if found.count() <= FEW else found
 
 
 def _touched(spark: SparkSession, kind: Kind, lake: Lake, rows: DataFrame) -> list[date]:

@@ -3,21 +3,21 @@
 spark-submit jobs/batch/analytics.py --home .home --date 2026-11-20 --complete-through 1795219200000
 """
 
-import json
 import sys
 from typing import Any
 
 import httpx
+from pyspark.sql import SparkSession
 
 from foryou.lake import days
 from foryou.lake.hand_over import hand_over
-from foryou.lake.job import Arguments, parse
+from foryou.lake.job import Arguments, run
 from foryou.service.settings import Settings
 
 TIMEOUT_S = 1_800.0
 
 
-def work(arguments: Arguments) -> dict[str, Any]:
+def work(_: SparkSession, arguments: Arguments) -> dict[str, Any]:
     """Lays the days' files down and asks the analytics process to take them, one day at a time."""
     if arguments.analytics is None:
         sys.exit("analytics: --analytics is needed")
@@ -38,4 +38,4 @@ def work(arguments: Arguments) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(work(parse(sys.argv[1:], __doc__))), flush=True)
+    run("analytics", sys.argv[1:], __doc__, work)

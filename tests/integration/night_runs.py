@@ -1,18 +1,11 @@
-"""A night on a lake of its own, as a process that can be killed; and what it wrote, as one hash per table."""
+"""A night as a process that can be killed."""
 
-import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-from foryou.features.definitions import VIEWS
-from foryou.lake.delta_files import DeltaUnreadable, read
-from foryou.lake.tables import Lake
 
 
 class NightRun:
@@ -46,24 +39,3 @@ class NightRun:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
         return alive
-
-
-def fingerprints(lake: Lake) -> dict[str, str]:
-    """table → hash of its rows, in whatever order they lie."""
-    tables = {"bronze": lake.bronze, "events": lake.events, "clean": lake.clean, "content": lake.content}
-    tables |= {view.full_name: lake.tiles(view) for view in VIEWS.values()}
-    tables |= {name: lake.gold(name) for name in ("trends", "embeddings_videos", "embeddings_users")}
-    return {name: _hash(Path(path)) for name, path in tables.items()}
-
-
-def _hash(table: Path) -> str:
-    try:
-        rows = read(table).to_pylist()
-    except DeltaUnreadable:
-        return "none"
-    lines = sorted(json.dumps(row, default=_plain, sort_keys=True) for row in rows)
-    return f"{len(lines)} {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}"
-
-
-def _plain(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)

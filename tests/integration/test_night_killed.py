@@ -1,64 +1,128 @@
-"""The night writes the same rows when it runs twice, and when it was killed (-9) anywhere and goes on."""
+"""The night writes the same rows when it runs twice, and when it was killed (-9) anywhere and goes on: in Delta, in
+ClickHouse and in the online store.
+
+A stack of its own (no Flink: nothing is live), a lake of its own per seed, the same events for another app each time,
+so that what one night left cannot answer for another.
+"""
 
 import os
 import random
 import shutil
 import time
+from pathlib import Path
 
+import httpx
 import pytest
 
+from foryou.features.definitions import VIEWS
 from foryou.lake import days
+from foryou.lake.delta_files import read
+from foryou.lake.night import STEPS, load
 from foryou.lake.tables import Lake
+from foryou.local import lifecycle
+from foryou.service.settings import Settings
 
 from . import generated
 from .inbox import lay_down
-from .night_runs import NightRun, fingerprints
+from .lanes import until
+from .night_hashes import of_clickhouse, of_lake, of_store
+from .night_runs import NightRun
 
 SEEDS = [int(seed) for seed in os.environ.get("FORYOU_NIGHT_SEEDS", "1 2 3").split()]
-NOW = 1_790_000_000_000
-DAY = days.day_of(NOW).isoformat()
-STEPS = os.environ.get("FORYOU_NIGHT_STEPS", "bronze,silver,tiles")
+OFFSET = "3000"
+PARTS = "kafka,registry,store,analytics"
+TODAY = days.day_of(time.time_ns() // 1_000_000)
+DAY = days.day_of(days.start_of(TODAY) - 2 * days.DAY_MS)
+NOW = days.start_of(DAY) + 14 * 3_600_000
+WHOLE = "night00"
+# The night's Spark compiles less: these are seconds of work, and compiling takes most of them.
+QUICK = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 pytestmark = pytest.mark.timeout(1_200)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A home whose night went through, how long that took, and what it wrote."""
-    home = tmp_path_factory.mktemp("whole")
-    _history(home)
+def night(tmp_path_factory):
+    """Environment and settings of the stack that the nights run beside."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("FORYOU_")}
+    home = tmp_path_factory.mktemp("night") / "home"
+    environ = {**ours, "FORYOU_HOME": str(home), "FORYOU_PORT_OFFSET": OFFSET}
+    settings = Settings.load(environ)
+    lifecycle.start(settings, environ | {"FORYOU_ONLY": PARTS})
+    state = lifecycle.wait_ready(settings, 120)
+    assert state is not None and state.ready, state
+    yield settings, environ | QUICK
+    lifecycle.stop(settings)
+
+
+@pytest.fixture(scope="module")
+def whole(night):
+    """How long an undisturbed night took, what it wrote, and what the store serves after it."""
+    settings, lake = night[0], history(night[0], WHOLE)
     begin = time.monotonic()
-    _night(home).finish()
-    return home, time.monotonic() - begin, fingerprints(Lake(home / "lake"))
+    run(night).finish()
+    seconds = time.monotonic() - begin
+    end = days.start_of(DAY) + days.DAY_MS
+    until("the store has read up to the cut-off", lambda: cutoff_of_the_store(settings, lake, WHOLE) == end)
+    return seconds, hashes(settings, lake, WHOLE), of_store(settings, lake, WHOLE)
 
 
-def _history(home):
-    lake = Lake(home / "lake")
-    lay_down(lake, "a-catalogue", generated.videos("night", 200, NOW - 10_000_000))
-    lay_down(lake, "b-events", generated.actions("night", 11, 4_000, NOW, people=300, catalogue=200), [b"broken"])
+def history(settings, app):
+    """A new lake with the events to take."""
+    lake = Lake(settings.home / "lake")
+    shutil.rmtree(lake.root, ignore_errors=True)
+    lay_down(lake, "a-catalogue", generated.videos(app, 200, NOW - 10_000_000))
+    # Late events go back as far as yesterday: each day that they reach is made again, by every step.
+    events = generated.actions(app, 11, 4_000, NOW, people=300, catalogue=200)
+    reaching = (event for event in events if event["event_time"] >= days.start_of(DAY) - days.DAY_MS)
+    lay_down(lake, "b-events", reaching, [b"broken"])
+    return lake
 
 
-def _night(home):
-    return NightRun(home, "--date", DAY, "--offline", "--steps", STEPS, "--memory", "1g")
+def run(night):
+    settings, environ = night
+    return NightRun(settings.home, "--date", DAY.isoformat(), "--memory", "1g", environ=environ)
 
 
-def test_a_night_that_runs_twice_writes_the_same_rows(whole):
-    home, _, wrote = whole
-    for run in (home / "lake" / "runs").glob("*.json"):
-        run.unlink()
-    _night(home).finish()
-    assert fingerprints(Lake(home / "lake")) == wrote
+def hashes(settings, lake, app):
+    tonight = load(lake.runs, DAY, DAY)
+    assert tonight is not None and tonight.finished
+    return of_lake(lake, app) | of_clickhouse(settings, app)
+
+
+def cutoff_of_the_store(settings, lake, app):
+    """Up to when the batch layer counts in what the store serves of anyone."""
+    view = VIEWS["user_history_v1"]
+    someone = read(Path(lake.tiles(view)), [view.entity]).to_pylist()[0][view.entity]
+    answer = httpx.get(f"{settings.url('store')}/tiles/{view.full_name}/{someone}", params={"app_id": app})
+    return answer.json()["batch_until"] if answer.status_code == 200 else 0
+
+
+def the_store_serves(settings, lake, app, wanted):
+    until("the store serves it", lambda: of_store(settings, lake, app) == wanted, within_s=30)
+
+
+def test_a_night_writes_everywhere_and_twice_writes_the_same_rows(night, whole):
+    lake, (_, wrote, served) = Lake(night[0].home / "lake"), whole
+    assert [name for name, told in (wrote | served).items() if told.startswith("0 ")] == []
+    for file in (*lake.runs.glob("*.json"), *lake.root.glob("inbox/*/.taken")):
+        file.unlink()
+    days.mark(lake.unpublished, [DAY])
+    run(night).finish()
+    assert hashes(night[0], lake, WHOLE) == wrote
+    the_store_serves(night[0], lake, WHOLE, served)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_night_that_was_killed_and_goes_on_writes_the_same_rows(whole, tmp_path, seed):
-    _, seconds, wrote = whole
-    rng, home = random.Random(seed), tmp_path / "home"
-    home.mkdir()
-    _history(home)
-    kills = 0
+def test_a_night_that_was_killed_and_goes_on_writes_the_same_rows(night, whole, seed):
+    seconds, wrote, served = whole
+    rng, app = random.Random(seed), f"night{seed:02}"
+    lake, kills = history(night[0], app), []
     for _ in range(2):
-        kills += _night(home).kill_after(rng.uniform(0.05, 0.45) * seconds)
-    _night(home).finish()
-    assert kills > 0, "it was over before it could be killed"
-    assert fingerprints(Lake(home / "lake")) == wrote, f"seed {seed}"
-    shutil.rmtree(home)
+        if run(night).kill_after(rng.uniform(0.02, 0.6) * seconds):
+            kills.append(len(found.done) if (found := load(lake.runs, DAY, DAY)) else 0)
+    run(night).finish()
+    names = [step.name for step in STEPS]
+    print(f"\nseed {seed}: killed in {', '.join(names[at] for at in kills)}")
+    assert kills, "it was over before it could be killed"
+    assert hashes(night[0], lake, app) == wrote, f"seed {seed}, killed in steps {kills}"
+    the_store_serves(night[0], lake, app, served)

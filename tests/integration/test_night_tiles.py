@@ -6,13 +6,14 @@ import shutil
 
 import pytest
 
+from bench.night_in_duckdb import NightInDuckDB
 from foryou.contract.lateness import LATENESS_BOUND_MS
 from foryou.features import oracle
 from foryou.features.definitions import VIEWS
 from foryou.features.merge import BATCH_SALT
 from foryou.features.operations import Collect
 from foryou.lake import bronze, days, silver
-from foryou.lake.clean import ENDLESS, Silver, clean
+from foryou.lake.clean import ENDLESS, Silver, clean, overwrite
 from foryou.lake.session import session
 from foryou.lake.tables import Lake
 from foryou.lake.tiles import tiles
@@ -85,6 +86,20 @@ def test_tiles_equal_the_oracle_key_by_key(spark, lake, arrived, rules):
         want = {key: state for key, state in want.items() if state[0] > 0}
         wrong = [key for key in want.keys() | got.keys() if want.get(key) != got.get(key)]
         assert [(key, want.get(key), got.get(key)) for key in wrong[:3]] == []
+
+
+def test_duckdb_finds_the_same_tiles_of_the_same_rows(spark, lake, tmp_path):
+    """The peer of `make bench-night`."""
+    wanted = days.marked(lake.dirty)
+    overwrite(clean(Silver.of(spark, lake, wanted)), lake.clean, wanted)
+    rows = spark.read.format("delta").load(lake.clean)
+    for view in VIEWS.values():
+        overwrite(tiles(view, rows), lake.tiles(view), wanted)
+    peer = NightInDuckDB(lake, tmp_path)
+    peer.make()
+    for found in peer.compare():
+        assert found.tiles > 100, found
+        assert (found.only_in_spark, found.only_in_duckdb) == (0, 0), found
 
 
 def flat(view, state):

@@ -1,0 +1,36 @@
+"""Steps of a night one after the other in one Spark: what `foryou nightly` submits.
+
+spark-submit jobs/batch/night.py --steps bronze,silver,tiles --home .home --date 2026-11-20
+
+Prints a line of JSON when a step is done: {"done": name, "wrote": …}. A Spark that has just started compiles for most
+of a minute; a new one per step would do that nine times. Each step is a job of its own beside this, too.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from foryou.lake.job import parse
+from foryou.lake.session import session
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the steps; what one raises ends the rest."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--steps", required=True)
+    asked, rest = parser.parse_known_args(argv)
+    arguments = parse(rest, __doc__)
+    spark = session("foryou nightly")
+    try:
+        for name in asked.steps.split(","):
+            wrote = importlib.import_module(f"jobs.batch.{name}").work(spark, arguments)
+            spark.catalog.clearCache()
+            print(json.dumps({"done": name, "wrote": wrote}), flush=True)
+    finally:
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
