@@ -16,7 +16,7 @@ from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.local.lifecycle import running
 from foryou.local.ports import taken
-from foryou.local.process_id import marked
+from foryou.local.process_id import alive, marked
 from foryou.local.supervisor import last_line
 from foryou.service.settings import Settings
 
@@ -62,7 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if running(home):
         yield from _parts(home)
     else:
-        yield _left_over(home)
+        yield from _left_over(home)
         yield from _ports(settings)
 
 
@@ -108,14 +108,21 @@ def _memory(settings: Settings) -> Finding:
     )
 
 
-def _left_over(home: Home) -> Finding:
-    left = marked(home.root)
+def _left_over(home: Home) -> Iterator[Finding]:
+    """`foryou down` takes the state file away: one whose processes are gone is of a stack that was killed."""
+    last, left = state.load(home.state), marked(home.root)
+    ran = [] if last is None else [part.process for part in last.parts.values() if part.process is not None]
+    gone = [process for process in ran if not alive(process)]
+    if gone:
+        told = f"it was killed: {len(gone)} of {len(ran)} parts of the last run are gone"
+        yield Finding("stack", told, "`foryou up` brings it back")
     if left:
         pids = ", ".join(str(process.pid) for process in left)
-        return Finding(
+        yield Finding(
             "left-over processes", f"the supervisor is gone, but these live: {pids}", "foryou down, or foryou up"
         )
-    return Finding("stack", "down, nothing left over")
+    if not gone and not left:
+        yield Finding("stack", "down, nothing left over")
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

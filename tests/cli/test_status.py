@@ -84,3 +84,20 @@ def test_the_doctor_names_a_taken_port_and_its_remedy(settings):
     port = found[f"port {settings.ports['store']} (store)"]
     assert "FORYOU_PORT_STORE" in port.remedy
     assert found["stack"].remedy == ""
+
+
+def test_the_doctor_says_that_the_stack_was_killed_and_what_brings_it_back(settings):
+    gone = {
+        name: PartState(name, "", "", "healthy", pid=2**22 + n, started=1) for n, name in enumerate(("kafka", "store"))
+    }
+    parts = gone | {"features": PartState("features", "", "", "healthy")}
+    state.save(Home(settings.home).state, StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts))
+    found = {finding.what: finding for finding in examine(settings)}
+    assert found["stack"].found == "it was killed: 2 of 2 parts of the last run are gone"
+    assert "`foryou up`" in found["stack"].remedy
+
+
+def test_a_supervisor_that_ended_by_itself_was_not_killed(settings):
+    parts = {"kafka": PartState("kafka", "", "", "stopped")}
+    state.save(Home(settings.home).state, StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts))
+    assert {finding.what: finding for finding in examine(settings)}["stack"].remedy == ""
