@@ -156,6 +156,25 @@ def test_another_content_type_is_a_415(collector, content_type):
     assert "application/x-ndjson" in answer.json()["remedy"]
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", "utf-16", '"utf-7"', ""])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson", "text/plain"])
+def test_another_charset_than_utf_8_is_a_415(collector, kind, charset):
+    body = b"{" + E + b"}"
+    answer = collector.post(body, f"{kind}; q=1; charset={charset}")
+
+    assert (answer.status, answer.json()["reason"]) == (415, "bad_content_type")
+    assert (answer.json()["field"], answer.json()["remedy"]) == (
+        "content-type",
+        "encode the body as UTF-8 and say charset=utf-8",
+    )
+    assert [letter["body"] for letter in collector.rejected()] == [body]
+
+
+@pytest.mark.parametrize("parameters", ["charset=utf-8", ' Charset="UTF-8"', "charset=utf8", "q=1", ""])
+def test_utf_8_and_parameters_that_mean_nothing_are_taken(collector, parameters):
+    assert collector.post(b"{" + E + b"}", f"application/json;{parameters}").status == 202
+
+
 def test_a_compressed_body_is_a_415(collector):
     answer = collector.ask("POST", "/v1/events", b"\x1f\x8b", {"content-encoding": "gzip"})
 

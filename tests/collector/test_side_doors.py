@@ -129,6 +129,16 @@ def test_a_bad_request_names_the_field_and_the_remedy_and_leaves_a_dead_letter(
     assert letter["body"] == body and "u1" not in letter["door"]
 
 
+@pytest.mark.parametrize(
+    ("header", "value"), [("content-type", "application/json; charset=latin-1"), ("content-encoding", "gzip")]
+)
+def test_a_body_in_another_charset_or_encoding_is_a_415_and_leaves_a_dead_letter(collector, header, value):
+    answer = collector.ask("PUT", "/v1/users/u1", b"{}", {header: value})
+
+    assert (answer.status, answer.json()["field"]) == (415, header)
+    assert [(letter["body"], letter["door"]) for letter in collector.rejected()] == [(b"{}", "/v1/users/…")]
+
+
 def test_the_side_doors_ask_for_the_write_key_too(collector):
     assert collector.ask("DELETE", "/v1/users/u1", headers={"authorization": "Bearer x"}).status == 401
 
