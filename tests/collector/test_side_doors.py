@@ -116,6 +116,8 @@ def test_a_follow_edge_is_an_action_of_its_follower(collector, method, event_typ
         ("PUT", "/v1/users/u1", b'{"consent":{"ads":1}}', 422, "consent.*"),
         ("PUT", f"/v1/users/{'u' * 129}", b"", 422, "user_id"),
         ("PUT", "/v1/users/u1/follows/%00", b"", 422, "target_user_id"),
+        ("PUT", "/v1/users/u1/follows/u1", b"", 422, "target_user_id"),
+        ("PATCH", "/v1/videos/v1", b'{"duration_ms":0}', 422, "duration_ms"),
     ],
 )
 def test_a_bad_request_names_the_field_and_the_remedy_and_leaves_a_dead_letter(
