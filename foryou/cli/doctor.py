@@ -13,7 +13,7 @@ from rich.console import Console
 from foryou.cli.stack import settings_or_exit
 from foryou.local import install, state
 from foryou.local.home import Home, HomeUnusable
-from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.jdk import JavaMissing, find_jdk, passed_over
 from foryou.local.lifecycle import running
 from foryou.local.ports import taken
 from foryou.local.process_id import alive, marked
@@ -77,7 +77,8 @@ def _java() -> Finding:
         jdk = find_jdk(os.environ)
     except JavaMissing as error:
         return Finding("JDK", "none that fits", str(error))
-    return Finding("JDK", f"{jdk.major} in {jdk.home}")
+    sentence = passed_over(os.environ, jdk)
+    return Finding("JDK", f"{jdk.major} in {jdk.home}", f"{sentence} Mend it, or unset it" if sentence else "")
 
 
 def _installed() -> Iterator[Finding]:

@@ -1,14 +1,17 @@
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from foryou.cli import nightly, stack
 from foryou.cli.app import app
 from foryou.cli.doctor import examine
 from foryou.cli.stack import report
 from foryou.local import state
 from foryou.local.home import Home
+from foryou.local.jdk import Jdk
 from foryou.local.process_id import ProcessId
 from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
@@ -48,6 +51,19 @@ def test_a_state_file_that_outlived_its_supervisor_is_not_believed(settings):
     assert report(settings, now, False)["parts"]["kafka"]["phase"] == "dead"
     assert report(settings, now, True)["parts"]["kafka"]["phase"] == "healthy"
     assert "The supervisor is gone" in foryou("status").output
+
+
+@pytest.mark.parametrize("command", [("up",), ("nightly", "--offline")])
+def test_a_java_home_that_is_passed_over_is_said(settings, monkeypatch, command):
+    def fail(*_):
+        raise nightly.StepFailed("no night")
+
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    monkeypatch.setattr(stack, "find_jdk", lambda _: Jdk(Path("/jdk"), 17))
+    monkeypatch.setattr(stack, "start", lambda *_: True)
+    monkeypatch.setattr(stack, "watch", lambda *_: None)
+    monkeypatch.setattr(nightly, "run", fail)
+    assert "JAVA_HOME is /nowhere, where there is no JDK 17 or 21: /jdk is used." in foryou(*command).output
 
 
 def test_down_with_nothing_up_is_no_error(settings):
