@@ -18,7 +18,7 @@ from foryou.cli.probes import NotThere
 from foryou.cli.report import Report, next_steps, report_console, save, show
 from foryou.cli.screen import watch
 from foryou.cli.simulate import Stack, StackDown, bars
-from foryou.cli.stack import UP_S, settings_or_exit
+from foryou.cli.stack import UP_S, say_java, settings_or_exit
 from foryou.local.lifecycle import CannotStart, start, stop
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import SIZE
@@ -49,6 +49,8 @@ def demo(
     except CannotStart as error:
         console.print(f"[red]{error}")
         raise typer.Exit(1) from error
+    if ours:
+        say_java(console)
     try:
         good = _on_stack(settings, Ask(people, seconds, seed, rate, videos), console)
         if good and tonight:

@@ -13,10 +13,10 @@ from rich.console import Console
 from foryou.cli.stack import settings_or_exit
 from foryou.local import install, state
 from foryou.local.home import Home, HomeUnusable
-from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.jdk import JavaMissing, find_jdk, passed_over
 from foryou.local.lifecycle import running
 from foryou.local.ports import taken
-from foryou.local.process_id import marked
+from foryou.local.process_id import alive, marked
 from foryou.local.supervisor import last_line
 from foryou.service.settings import Settings
 
@@ -62,7 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if running(home):
         yield from _parts(home)
     else:
-        yield _left_over(home)
+        yield from _left_over(home)
         yield from _ports(settings)
 
 
@@ -77,7 +77,8 @@ def _java() -> Finding:
         jdk = find_jdk(os.environ)
     except JavaMissing as error:
         return Finding("JDK", "none that fits", str(error))
-    return Finding("JDK", f"{jdk.major} in {jdk.home}")
+    sentence = passed_over(os.environ, jdk)
+    return Finding("JDK", f"{jdk.major} in {jdk.home}", f"{sentence} Mend it, or unset it" if sentence else "")
 
 
 def _installed() -> Iterator[Finding]:
@@ -108,14 +109,21 @@ def _memory(settings: Settings) -> Finding:
     )
 
 
-def _left_over(home: Home) -> Finding:
-    left = marked(home.root)
+def _left_over(home: Home) -> Iterator[Finding]:
+    """`foryou down` takes the state file away: one whose processes are gone is of a stack that was killed."""
+    last, left = state.load(home.state), marked(home.root)
+    ran = [] if last is None else [part.process for part in last.parts.values() if part.process is not None]
+    gone = [process for process in ran if not alive(process)]
+    if gone:
+        told = f"it was killed: {len(gone)} of {len(ran)} parts of the last run are gone"
+        yield Finding("stack", told, "`foryou up` brings it back")
     if left:
         pids = ", ".join(str(process.pid) for process in left)
-        return Finding(
+        yield Finding(
             "left-over processes", f"the supervisor is gone, but these live: {pids}", "foryou down, or foryou up"
         )
-    return Finding("stack", "down, nothing left over")
+    if not gone and not left:
+        yield Finding("stack", "down, nothing left over")
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import say_java, settings_or_exit
 from foryou.lake import days, night
 from foryou.lake.night import STEPS, Done, Night, Step
 from foryou.lake.publish import IN_FLIGHT_MS
@@ -63,6 +63,7 @@ def nightly(
     try:
         if not offline:
             _reachable(settings)
+        say_java(console)
         with alone(settings) as lock:
             done = run(Spark(settings, offline, memory, console, lock), span, wanted)
     except (StepFailed, JavaMissing, BlockingIOError) as error:

@@ -24,10 +24,10 @@ SIGNS = {
 }
 
 
-def wide() -> Console:
+def wide(in_a_pipe: int = 180) -> Console:
     """A console for tables: as wide as the terminal, and not cut to 80 columns in a pipe."""
     console = Console()
-    return console if console.is_terminal else Console(width=180)
+    return console if console.is_terminal else Console(width=in_a_pipe)
 
 
 def table(state: StackState, phase_of: Callable[[PartState], str] = lambda part: part.phase) -> Table:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from foryou.cli.screen import table, watch, wide
 from foryou.local import state
 from foryou.local.home import Home
+from foryou.local.jdk import find_jdk, passed_over
 from foryou.local.lifecycle import CannotStart, running, start, stop
 from foryou.local.process_id import alive, marked
 from foryou.local.state import PartState, StackState
@@ -37,7 +39,9 @@ def up(
     except CannotStart as error:
         console.print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(1) from error
-    if not began:
+    if began:
+        say_java(console)
+    else:
         console.print("The stack is up already; waiting until it is healthy.")
     now = watch(settings, console, timeout)
     if now is None:
@@ -128,6 +132,13 @@ def settings_or_exit() -> Settings:
     except ValueError as error:
         Console(stderr=True).print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+def say_java(console: Console) -> None:
+    """Says when JAVA_HOME is not the JDK that is used. Raises JavaMissing."""
+    sentence = passed_over(os.environ, find_jdk(os.environ))
+    if sentence:
+        console.print(f"[yellow]{escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 def _phase(part: PartState, up_now: bool) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -25,25 +25,47 @@ PATIENCE_S = 5.0
 @app.command("list")
 def list_topics() -> None:
     """Every topic with its partitions, the records that it holds, how it is cleaned, and what it is for."""
-    settings, console = settings_or_exit(), wide()
-    declared = all_topics()
+    settings, console = settings_or_exit(), wide(100)
     reach(console, settings.host, settings.kafka)
-    consumer = _consumer(settings.kafka)
     try:
-        present = AdminClient({"bootstrap.servers": settings.kafka}).list_topics(timeout=10).topics
-        lines = Table("topic", "partitions", "offsets held", "cleanup", "what", box=None)
-        for name in [*declared, *sorted(set(present) - set(declared))]:
-            if name not in present:
-                lines.add_row(name, "[red]missing", "", "", "")
-                continue
-            held = sum(high - low for low, high in (_watermarks(consumer, p) for p in _partitions(present[name], name)))
-            topic = declared.get(name)
-            cleanup, doc = (topic.config["cleanup.policy"], topic.doc) if topic else ("", "[dim]not ours")
-            lines.add_row(name, str(len(present[name].partitions)), f"{held:,}", cleanup, doc)
-        console.print(lines)
+        console.print(listing(_held(settings.kafka)))
     except KafkaException as error:
         console.print(f"[red]Kafka at {settings.kafka}: {error}")
         raise typer.Exit(1) from error
+
+
+def listing(held: Mapping[str, tuple[int, int]]) -> Table:
+    """What `foryou topics list` prints, of the partitions and offsets held of each topic that is there.
+
+    80 columns are enough: what a topic is for is broken at words, everything else stays on its line.
+    """
+    lines, declared = Table(box=None, pad_edge=False), all_topics()
+    lines.add_column("topic", no_wrap=True)
+    lines.add_column("parts", justify="right")
+    lines.add_column("offsets", justify="right", no_wrap=True)
+    lines.add_column("cleanup", max_width=len("compact,"))
+    lines.add_column("what")
+    for name in [*declared, *sorted(set(held) - set(declared))]:
+        topic = declared.get(name)
+        cleanup = topic.config["cleanup.policy"].replace(",", ", ") if topic else ""
+        parts, records = held.get(name, (0, 0))
+        counts = (str(parts), f"{records:,}") if name in held else ("", "[red]missing")
+        lines.add_row(name, *counts, cleanup, topic.doc if topic else "[dim]not ours")
+    return lines
+
+
+def _held(kafka: str) -> dict[str, tuple[int, int]]:
+    """Partitions, and the offsets between both ends of them, by topic. Raises KafkaException."""
+    consumer = _consumer(kafka)
+    try:
+        present = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+        return {
+            name: (
+                len(metadata.partitions),
+                sum(high - low for low, high in (_watermarks(consumer, p) for p in _partitions(metadata, name))),
+            )
+            for name, metadata in present.items()
+        }
     finally:
         consumer.close()
 

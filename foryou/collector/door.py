@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
-from foryou.collector.split import Unsplittable, split
+from foryou.collector.split import Unsplittable, media_type, split
 from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
@@ -79,6 +79,12 @@ class Door:
         app_id = self._app_of(request.headers)
         encoders = self._ready()
         now_ms = self._clock_ms()
+        try:
+            _refuse_encoding(request.headers)
+            media_type(request.headers.get("content-type") or "")
+        except Unsplittable as whole:
+            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            raise whole.problem from None
         made = make(now_ms)
         verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
         await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms, encoders)
@@ -112,7 +118,7 @@ class Door:
     ) -> None:
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        letter = _dead_letter(refused, request.body, app_id, request.path, now_ms, encoders[REJECTED])
+        letter = _dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms, encoders[REJECTED])
         try:
             await self._log.append([letter])
         except LogUnavailable as error:

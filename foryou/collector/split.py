@@ -33,20 +33,12 @@ class Unsplittable(Exception):
 
 def split(body: bytes, content_type: str) -> Batch:
     """The events in `body`. Raises Unsplittable, with what to answer."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     if kind in _NDJSON:
         return _counted(_lines(body))
     if kind not in _JSON:
-        raise Unsplittable(
-            Problem(
-                415,
-                "Unsupported media type",
-                f"{kind[:80]!r} is not a type that events come in",
-                "content-type",
-                "send application/json (an event or an array) or application/x-ndjson (an event per line)",
-                reason="bad_content_type",
-            )
-        )
+        remedy = "send application/json (an event or an array) or application/x-ndjson (an event per line)"
+        raise _bad_type(f"{kind[:80]!r} is not a type that events come in", remedy)
     text = body.strip()
     if text.startswith(b"["):
         return _counted(_array(text))
@@ -56,6 +48,19 @@ def split(body: bytes, content_type: str) -> Batch:
     if not text:
         raise Unsplittable(_bad("empty", "the body is empty", "send an event, an array, or an event per line"))
     return Batch([text], single=True)
+
+
+def media_type(content_type: str) -> str:
+    """The type in a Content-Type. Raises Unsplittable when its charset is not UTF-8."""
+    kind, *parameters = content_type.split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8"):
+            raise _bad_type(
+                f"a body in {charset[:40]!r} is not taken", "encode the body as UTF-8 and say charset=utf-8"
+            )
+    return kind.strip().lower()
 
 
 def _counted(events: list[bytes]) -> Batch:
@@ -117,6 +122,12 @@ def _is_json(text: bytes) -> bool:
 
 def _not_json(detail: str) -> Unsplittable:
     return Unsplittable(_bad("not_json", detail, "send valid JSON, encoded as UTF-8"))
+
+
+def _bad_type(detail: str, remedy: str) -> Unsplittable:
+    return Unsplittable(
+        Problem(415, "Unsupported media type", detail, "content-type", remedy, reason="bad_content_type")
+    )
 
 
 def _bad(reason: str, detail: str, remedy: str) -> Problem:

@@ -21,6 +21,7 @@ from foryou.contract.ids import uuid7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NIL = "00000000-0000-0000-0000-000000000000"  # what a client sends that forgot to make one
 _AT = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _MODERATIONS = ("allowed", "blocked")
@@ -115,10 +116,12 @@ class Gate:
         user_key = device_key if event.user_id is None else identity.user_key(app_id, event.user_id)
         if user_key is None:
             raise _No("missing_field", "user_id", "an event belongs to somebody", "send user_id, device_id, or both")
-        target = event.target_user_id
+        target = None if event.target_user_id is None else identity.user_key(app_id, event.target_user_id)
+        if event.event_type == "follow" and target == user_key:
+            raise _No("bad_value", "target_user_id", "nobody follows themselves", "send the id of somebody else")
         record["user_key"] = user_key
         record["device_key"] = device_key
-        record["target_user_key"] = None if target is None else identity.user_key(app_id, target)
+        record["target_user_key"] = target
         record["session_id"] = event.session_id
         record["seq"] = event.seq
         record["video_id"] = event.video_id
@@ -147,6 +150,9 @@ class Gate:
     def _content(self, event: ClientEvent, app_id: str, now_ms: int, record: Record) -> str:
         if event.moderation is not None and event.moderation not in _MODERATIONS:
             raise _No("bad_value", "moderation", f"{event.moderation!r} is no verdict", "send allowed or blocked")
+        if event.duration_ms == 0:
+            remedy = "send its length in milliseconds, from 1 to 86,400,000"
+            raise _No("bad_value", "duration_ms", "a video has a length", remedy)
         creator, published = event.creator_id, event.published_at
         record["video_id"] = event.video_id
         record["creator_key"] = None if creator is None else self._identity.user_key(app_id, creator)
@@ -271,9 +277,10 @@ def _refuse_double_keys(raw: bytes) -> None:
 
 def _event_id(text: str) -> str:
     event_id = text.lower()
-    if _UUID.fullmatch(event_id) is None:
+    if _UUID.fullmatch(event_id) is None or event_id == _NIL:
         remedy = "send a UUID (version 7 preferred), such as 0190f7a2-7c3b-7d1e-9a5f-1a2b3c4d5e6f, or leave it out"
-        raise _No("bad_value", "event_id", "the event id is no UUID", remedy)
+        told = "the nil UUID is the id of no event" if event_id == _NIL else "the event id is no UUID"
+        raise _No("bad_value", "event_id", told, remedy)
     return event_id
 
 

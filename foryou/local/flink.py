@@ -1,5 +1,6 @@
 """Flink: the distribution inside the apache-flink wheel, one JobManager, one TaskManager, and the jobs on them."""
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -145,6 +146,13 @@ class Flink:
         There is no HA service: with the JobManager its tasks go, too, so that a job that is submitted again never runs
         beside its old tasks.
         """
+        before: set[str] = set()  # TaskManagers known when ours started: Flink names a dead one until it misses it
+
+        def remember() -> None:
+            before.clear()
+            with contextlib.suppress(OSError):  # a JobManager that does not answer yet knows none
+                before.update(self.taskmanagers())
+
         jobmanager = Part(
             name="jobmanager",
             doc="Flink JobManager, REST and UI",
@@ -163,7 +171,8 @@ class Flink:
             address=f"{self.settings.host}:{self.settings.ports['flink_taskmanager']}",
             argv=(str(self.dist / "bin" / "taskmanager.sh"), "start-foreground"),
             env=self.environ("taskmanager"),
-            check=self._has_taskmanager,
+            check=lambda: self._lacks_taskmanager(before),
+            prepare=remember,
             log=self.home.logs / "flink-taskmanager.log",
             console=self.home.logs / "flink-taskmanager.out",
             bound_to="jobmanager",
@@ -233,12 +242,16 @@ class Flink:
                 return Running(job["jid"], job["state"], tasks["running"] + tasks["finished"] == tasks["total"])
         return None
 
-    def _has_taskmanager(self) -> str | None:
+    def taskmanagers(self) -> set[str]:
+        """Ids of those that the JobManager knows; each start has a new one. Raises OSError."""
+        return {manager["id"] for manager in probe.get_json(f"{self.url}/taskmanagers")["taskmanagers"]}
+
+    def _lacks_taskmanager(self, before: set[str]) -> str | None:
         try:
-            managers = probe.get_json(f"{self.url}/taskmanagers")["taskmanagers"]
+            ours = self.taskmanagers() - before
         except OSError:
             return "the JobManager"
-        return None if managers else "its registration with the JobManager"
+        return None if ours else "its registration with the JobManager"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from foryou.local.jdk import JavaMissing, Jdk, find_jdk
+from foryou.local.jdk import JavaMissing, Jdk, find_jdk, passed_over
 
 REPO = Path(__file__).resolve().parents[2]
 MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -105,7 +105,9 @@ def main(arguments: list[str]) -> int:
         missing = [step for step in wanted if not step.done()]
         if not missing:
             return 0
-        check_needs(missing)
+        jdk = check_needs(missing)
+        if jdk is not None and (sentence := passed_over(os.environ, jdk)):
+            print(sentence)
         print(f"To install (about {sum(step.megabytes for step in missing)} MB to download, less what is cached):")
         for step in missing:
             print(f"  {step.name:<32} ≈ {step.megabytes} MB  → {step.target.relative_to(REPO)}")

@@ -46,6 +46,14 @@ def find_jdk(environ: Mapping[str, str], folders: tuple[Path, ...] = USUAL_FOLDE
     raise JavaMissing(f"A JDK 17 or 21 is needed, and there is only {found}: install one, or set JAVA_HOME to one.")
 
 
+def passed_over(environ: Mapping[str, str], jdk: Jdk) -> str | None:
+    """The one sentence to show when JAVA_HOME is set and `jdk`, which was found, is not there; else None."""
+    said = environ.get("JAVA_HOME")
+    if not said or Path(said).resolve() == jdk.home:
+        return None
+    return f"JAVA_HOME is {said}, where there is no JDK 17 or 21: {jdk.home} is used."
+
+
 def version_of(home: Path) -> int | None:
     """Major version of the JDK in a folder, None where there is none. Reads `release`, else asks `java -version`."""
     if not (home / "bin" / "java").is_file():

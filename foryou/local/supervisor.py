@@ -127,16 +127,26 @@ class Supervisor:
             else:
                 seen = running
                 self._follow(job, running)
-            self.stop.wait(0.5 if self._board.missing([job.name]) else HEALTH_S)
+            self._until_next_look(job)
         return "stopping"
 
+    def _until_next_look(self, job: Job) -> None:
+        """Sleeps, but not past the stack's end, nor past the end of what a healthy job needs."""
+        well = not self._board.missing([job.name])
+        deadline = time.monotonic() + (HEALTH_S if well else 0.5)
+        while time.monotonic() < deadline and not self.stop.wait(0.1):
+            if well and self._board.missing(job.needs):
+                return
+
     def _follow(self, job: Job, running: Running) -> None:
-        well = running.state == "RUNNING" and running.all_tasks_run
+        # For some seconds after a TaskManager's death Flink still says that the job and all its tasks run.
+        gone = self._board.missing(job.needs)
+        well = running.state == "RUNNING" and running.all_tasks_run and not gone
         before = self._board.now.parts[job.name].phase
         self._board.set(
             job.name,
             phase="healthy" if well else "starting" if before in ("starting", "waiting") else "unhealthy",
-            waiting_for="" if well else f"its tasks (Flink says {running.state})",
+            waiting_for="" if well else ", ".join(gone) or f"its tasks (Flink says {running.state})",
         )
         self._metrics.gauge("foryou_supervisor_process_up", process=job.name).set(well)
         age = job.checkpoint_age_s()

@@ -1,5 +1,6 @@
 """What went wrong, told to a client as problem+json (RFC 9457): which field, and how to mend it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -46,6 +47,20 @@ class Problem(Exception):
             **self.more,
         }
         return msgspec.json.encode({name: value for name, value in members.items() if value is not None})
+
+
+def method_not_allowed(method: str, allowed: Iterable[str]) -> Problem:
+    """405, with the methods of the path in the remedy and in `Allow`."""
+    methods = ", ".join(sorted(allowed))
+    return Problem(
+        405,
+        "Method not allowed",
+        f"{method[:16]} is not a method of this path",
+        "method",
+        f"use {methods}",
+        reason="method_not_allowed",
+        headers=(("allow", methods),),
+    )
 
 
 def unavailable(detail: str, retry_after_s: int = 1, **more: Any) -> Problem:

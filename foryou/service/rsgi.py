@@ -197,15 +197,7 @@ class Router:
                 return route, _parameters(found)
             allowed.add(route.method)
         if allowed:
-            methods = ", ".join(sorted(allowed))
-            raise Problem(
-                405,
-                "Method not allowed",
-                f"{method[:16]} is not a method of this path",
-                remedy=f"use {methods}",
-                reason="method_not_allowed",
-                headers=(("allow", methods),),
-            )
+            raise problem.method_not_allowed(method, allowed)
         paths = sorted({*(pattern for _, pattern in self._exact), *(route.pattern for route in self._patterns)})
         raise Problem(
             404, "Not found", "there is no such path", "path", f"one of {', '.join(paths)}", reason="not_found"

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from foryou.contract.lateness import LATENESS_BOUND_MS
@@ -86,6 +87,12 @@ class Names:
         return pa.array(self.world.catalogue.creator_id)
 
     @cached_property
+    def own(self) -> Rows:
+        """Each person's row among the creators, or −1."""
+        found: Rows = pc.index_in(self.people, self.creators).fill_null(NEVER).to_numpy().astype(np.int64)
+        return found
+
+    @cached_property
     def clock_ms(self) -> Rows:
         """How far ahead each phone's clock is: a little, and for a few of them hours."""
         rng = np.random.default_rng([self.seed, 11])
@@ -134,7 +141,7 @@ class _Rows:
 
 def table_of(day: Day, names: Names, rng: np.random.Generator, made: Made) -> pa.Table:
     """The day's events as they were received: duplicates, late ones, without the lost; by received_at."""
-    rows = _sorted(_of_visits(day), _of_views(day), _of_searches(day))
+    rows = _sorted(_of_visits(day), _of_views(day, names), _of_searches(day))
     visits = day.visits
     count = len(rows.code)
     person = visits.person[rows.visit]
@@ -183,8 +190,9 @@ def _of_visits(day: Day) -> _Rows:
     return _joined([_picked(opened, people), _picked(closed, people)])
 
 
-def _of_views(day: Day) -> _Rows:
+def _of_views(day: Day, names: Names) -> _Rows:
     views, reacted = day.views, day.views.reactions
+    own = names.own[day.visits.person[views.visit]] == names.world.catalogue.creator[views.video]
     watch, end = reacted.watch_ms, views.at + reacted.startup_ms + reacted.watch_ms
     always = np.ones(len(views.at), np.bool_)
     happens = {
@@ -198,7 +206,7 @@ def _of_views(day: Day) -> _Rows:
         "comment": (reacted.comment_length > 0, end),
         "not_interested": (reacted.not_interested, end),
         "profile_visit": (reacted.visit | reacted.follow, end),
-        "follow": (reacted.follow, end),
+        "follow": (reacted.follow & ~own, end),  # nobody follows themselves
         "hide_creator": (reacted.hide_creator, end),
     }
     parts = []

@@ -106,7 +106,7 @@ class Door:
                 if errors:
                     raise errors[0]
         except Exception as error:  # noqa: BLE001 - the process boundary: one request's failure is one request's answer
-            refused = as_problem(path, error)
+            refused = as_problem(scope["method"], path, error)
             if refused.status >= 500:
                 where = traceback.format_tb(error.__traceback__)
                 told = {"route": route, "request_id": request_id, "error": type(error).__name__, "traceback": where}
@@ -125,7 +125,7 @@ class Door:
 
     def _tiles(self, scope: Scope) -> bytes:
         if scope["method"] != "GET":
-            raise Problem(405, "Method not allowed", "tiles are read", remedy="use GET", reason="method_not_allowed")
+            raise problem.method_not_allowed(scope["method"], ("GET",))
         name, _, entity = scope["path"].removeprefix("/tiles/").partition("/")
         view = self._views.get(name)
         if view is None:
@@ -216,7 +216,7 @@ class _KeepError:
             scope[ERRORS].append(error)
 
 
-def as_problem(path: str, error: Exception) -> Problem:
+def as_problem(method: str, path: str, error: Exception) -> Problem:
     """What a client is told. Feast raises plain ValueErrors, KeyErrors and TypeErrors for what it cannot make of its
     input."""
     match error:
@@ -230,6 +230,8 @@ def as_problem(path: str, error: Exception) -> Problem:
             return Problem(422, "Not understood", first["msg"], where, f"mend {where}", reason="bad_field")
         case HTTPException(status_code=404):
             return Problem(404, "Not found", "there is no such path", "path", "see GET /docs", reason="not_found")
+        case HTTPException(status_code=405):
+            return problem.method_not_allowed(method, (error.headers or {}).get("Allow", "").split(", "))
         case HTTPException():
             headers = tuple((error.headers or {}).items())
             return Problem(error.status_code, "Refused", str(error.detail), "method", headers=headers)

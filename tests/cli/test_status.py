@@ -1,14 +1,17 @@
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from foryou.cli import nightly, stack
 from foryou.cli.app import app
 from foryou.cli.doctor import examine
 from foryou.cli.stack import report
 from foryou.local import state
 from foryou.local.home import Home
+from foryou.local.jdk import Jdk
 from foryou.local.process_id import ProcessId
 from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
@@ -50,6 +53,19 @@ def test_a_state_file_that_outlived_its_supervisor_is_not_believed(settings):
     assert "The supervisor is gone" in foryou("status").output
 
 
+@pytest.mark.parametrize("command", [("up",), ("nightly", "--offline")])
+def test_a_java_home_that_is_passed_over_is_said(settings, monkeypatch, command):
+    def fail(*_):
+        raise nightly.StepFailed("no night")
+
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    monkeypatch.setattr(stack, "find_jdk", lambda _: Jdk(Path("/jdk"), 17))
+    monkeypatch.setattr(stack, "start", lambda *_: True)
+    monkeypatch.setattr(stack, "watch", lambda *_: None)
+    monkeypatch.setattr(nightly, "run", fail)
+    assert "JAVA_HOME is /nowhere, where there is no JDK 17 or 21: /jdk is used." in foryou(*command).output
+
+
 def test_down_with_nothing_up_is_no_error(settings):
     said = foryou("down")
     assert (said.exit_code, said.output) == (0, "Nothing was running.\n")
@@ -84,3 +100,20 @@ def test_the_doctor_names_a_taken_port_and_its_remedy(settings):
     port = found[f"port {settings.ports['store']} (store)"]
     assert "FORYOU_PORT_STORE" in port.remedy
     assert found["stack"].remedy == ""
+
+
+def test_the_doctor_says_that_the_stack_was_killed_and_what_brings_it_back(settings):
+    gone = {
+        name: PartState(name, "", "", "healthy", pid=2**22 + n, started=1) for n, name in enumerate(("kafka", "store"))
+    }
+    parts = gone | {"features": PartState("features", "", "", "healthy")}
+    state.save(Home(settings.home).state, StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts))
+    found = {finding.what: finding for finding in examine(settings)}
+    assert found["stack"].found == "it was killed: 2 of 2 parts of the last run are gone"
+    assert "`foryou up`" in found["stack"].remedy
+
+
+def test_a_supervisor_that_ended_by_itself_was_not_killed(settings):
+    parts = {"kafka": PartState("kafka", "", "", "stopped")}
+    state.save(Home(settings.home).state, StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts))
+    assert {finding.what: finding for finding in examine(settings)}["stack"].remedy == ""

@@ -69,10 +69,22 @@ BAD_VALUES = {
         )
     ],
     "sent_at": [replacing(sent_at="9999-01-01T00:00:00Z"), replacing(sent_at=[])],
-    "event_id": [replacing(event_id=value) for value in ("", "1", "x" * 36, "0190f7a27c3b7d1e9a5f1a2b3c4d5e6f", 5)],
+    "event_id": [
+        replacing(event_id=value)
+        for value in ("", "1", "x" * 36, "0190f7a27c3b7d1e9a5f1a2b3c4d5e6f", 5, "00000000-0000-0000-0000-000000000000")
+    ],
     "user_id": [replacing(user_id=value) for value in (None, "", "a|b", "a\x00", "a\n", "x" * 129, 5, {})],
     "video_id": [replacing(video_id=value) for value in (None, "", "a|b", "\x7f", "v\n", 1)],
-    "target_user_id": [replacing(event_type="follow"), replacing(event_type="block", target_user_id="")],
+    "target_user_id": [
+        replacing(event_type="follow"),
+        replacing(event_type="block", target_user_id=""),
+        replacing(event_type="follow", target_user_id="u1"),
+    ],
+    "duration_ms": [
+        replacing(event_type="video_published", creator_id="c", duration_ms=0, category="cats"),
+        replacing(event_type="video_updated", duration_ms=0),
+        replacing(event_type="view_end", watch_ms=1, duration_ms=-1),
+    ],
     "watch_ms": [replacing(event_type="view_end"), replacing(watch_ms=-1), replacing(watch_ms=10**9)],
     "seq": [replacing(seq=-1), replacing(seq="1"), replacing(seq=1.5), replacing(seq=2**40)],
     "position": [replacing(position=-1), replacing(position=2**31)],
@@ -156,10 +168,41 @@ def test_another_content_type_is_a_415(collector, content_type):
     assert "application/x-ndjson" in answer.json()["remedy"]
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", "utf-16", '"utf-7"', ""])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson", "text/plain"])
+def test_another_charset_than_utf_8_is_a_415(collector, kind, charset):
+    body = b"{" + E + b"}"
+    answer = collector.post(body, f"{kind}; q=1; charset={charset}")
+
+    assert (answer.status, answer.json()["reason"]) == (415, "bad_content_type")
+    assert (answer.json()["field"], answer.json()["remedy"]) == (
+        "content-type",
+        "encode the body as UTF-8 and say charset=utf-8",
+    )
+    assert [letter["body"] for letter in collector.rejected()] == [body]
+
+
+@pytest.mark.parametrize("parameters", ["charset=utf-8", ' Charset="UTF-8"', "charset=utf8", "q=1", ""])
+def test_utf_8_and_parameters_that_mean_nothing_are_taken(collector, parameters):
+    assert collector.post(b"{" + E + b"}", f"application/json;{parameters}").status == 202
+
+
 def test_a_compressed_body_is_a_415(collector):
     answer = collector.ask("POST", "/v1/events", b"\x1f\x8b", {"content-encoding": "gzip"})
 
     assert (answer.status, answer.json()["field"]) == (415, "content-encoding")
+
+
+def test_a_view_of_unknown_length_and_an_unfollow_of_oneself_are_taken(collector):
+    assert collector.post(replacing(event_type="view_end", watch_ms=1, duration_ms=0)).status == 202
+    assert collector.post(replacing(event_type="unfollow", target_user_id="u1")).status == 202
+
+
+def test_following_oneself_under_the_key_that_was_given_out_is_refused_too(collector):
+    key = collector.identity.user_key("demo", "u1")
+    answer = collector.post(replacing(event_type="follow", target_user_id=key))
+
+    assert (answer.status, answer.json()["field"]) == (422, "target_user_id")
 
 
 def test_colons_in_values_are_no_double_keys(collector):

@@ -116,6 +116,8 @@ def test_a_follow_edge_is_an_action_of_its_follower(collector, method, event_typ
         ("PUT", "/v1/users/u1", b'{"consent":{"ads":1}}', 422, "consent.*"),
         ("PUT", f"/v1/users/{'u' * 129}", b"", 422, "user_id"),
         ("PUT", "/v1/users/u1/follows/%00", b"", 422, "target_user_id"),
+        ("PUT", "/v1/users/u1/follows/u1", b"", 422, "target_user_id"),
+        ("PATCH", "/v1/videos/v1", b'{"duration_ms":0}', 422, "duration_ms"),
     ],
 )
 def test_a_bad_request_names_the_field_and_the_remedy_and_leaves_a_dead_letter(
@@ -127,6 +129,16 @@ def test_a_bad_request_names_the_field_and_the_remedy_and_leaves_a_dead_letter(
     assert answer.json()["remedy"]
     (letter,) = collector.rejected()
     assert letter["body"] == body and "u1" not in letter["door"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [("content-type", "application/json; charset=latin-1"), ("content-encoding", "gzip")]
+)
+def test_a_body_in_another_charset_or_encoding_is_a_415_and_leaves_a_dead_letter(collector, header, value):
+    answer = collector.ask("PUT", "/v1/users/u1", b"{}", {header: value})
+
+    assert (answer.status, answer.json()["field"]) == (415, header)
+    assert [(letter["body"], letter["door"]) for letter in collector.rejected()] == [(b"{}", "/v1/users/…")]
 
 
 def test_the_side_doors_ask_for_the_write_key_too(collector):

@@ -6,7 +6,7 @@ import pytest
 
 from foryou.local import install
 from foryou.local.install import CannotInstall, Step, pinned, steps
-from foryou.local.jdk import JavaMissing, Jdk, find_jdk
+from foryou.local.jdk import JavaMissing, Jdk, find_jdk, passed_over
 from foryou.local.ports import PortTaken, check_free, taken
 from foryou.service.settings import REPO, Settings
 
@@ -35,6 +35,33 @@ def test_java_home_comes_first(tmp_path):
 def test_a_java_home_of_the_wrong_version_is_passed_over(tmp_path):
     wrong, right = jdk(tmp_path / "wrong", "25"), jdk(tmp_path / "jvm" / "right", "17.0.15")
     assert find_jdk({"JAVA_HOME": str(wrong), "PATH": ""}, (right.parent,)) == Jdk(right, 17)
+
+
+@pytest.mark.parametrize("java_home", ["nowhere", "wrong"])
+def test_a_java_home_that_is_passed_over_is_said_with_what_is_used(tmp_path, java_home):
+    jdk(tmp_path / "wrong", "25")
+    right, environ = jdk(tmp_path / "jvm" / "right", "17"), {"JAVA_HOME": str(tmp_path / java_home), "PATH": ""}
+    assert passed_over(environ, find_jdk(environ, (right.parent,))) == (
+        f"JAVA_HOME is {tmp_path / java_home}, where there is no JDK 17 or 21: {right} is used."
+    )
+
+
+def test_a_java_home_that_is_used_or_not_set_needs_no_word(tmp_path):
+    right = jdk(tmp_path / "right", "21")
+    (tmp_path / "link").symlink_to(right)
+    for environ in ({}, {"JAVA_HOME": ""}, {"JAVA_HOME": str(right)}, {"JAVA_HOME": str(tmp_path / "link")}):
+        assert passed_over(environ, Jdk(right, 21)) is None
+
+
+def test_the_installation_says_that_java_home_is_passed_over(tmp_path, monkeypatch, capsys):
+    one = replace(step(tmp_path), target=tmp_path / "lib")
+    one.target.mkdir()
+    monkeypatch.setattr(install, "REPO", tmp_path)
+    monkeypatch.setattr(install, "steps", lambda repo: (one,))
+    monkeypatch.setattr(install, "check_needs", lambda missing: Jdk(tmp_path / "right", 17))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
+    assert install.main([]) == 0
+    assert f"JAVA_HOME is {tmp_path / 'nowhere'}, where there is no JDK" in capsys.readouterr().out
 
 
 def test_only_a_wrong_version_is_said_with_its_place(tmp_path):

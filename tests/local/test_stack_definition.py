@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from foryou.features.definitions import VIEWS
+from foryou.local import probe
 from foryou.local.flink import Flink, flatten
 from foryou.local.home import Home
 from foryou.local.jdk import Jdk
@@ -82,6 +83,28 @@ def test_flinks_settings_are_written_as_yaml_that_reads_back(tmp_path):
     assert written == one.config()
     assert {path.name for path in (one.home.flink / "lib").iterdir()} == {"flink-dist.jar", "connector.jar"}
     assert "flink-taskmanager.log" in (one.home.flink / "conf" / "taskmanager" / "log4j-console.properties").read_text()
+
+
+def test_a_dead_taskmanager_that_flink_still_names_is_not_taken_for_ours(tmp_path, monkeypatch):
+    known = ["127.0.0.1:9083-dead00"]
+    monkeypatch.setattr(probe, "get_json", lambda url: {"taskmanagers": [{"id": each} for each in known]})
+    _, taskmanager = flink(tmp_path).parts()
+    taskmanager.prepare()
+    assert taskmanager.check() == "its registration with the JobManager"
+    known.append("127.0.0.1:9083-new000")
+    assert taskmanager.check() is None
+
+
+def test_a_jobmanager_that_does_not_answer_yet_knows_no_taskmanager(tmp_path, monkeypatch):
+    def no_answer(url):
+        raise OSError(url)
+
+    _, taskmanager = flink(tmp_path).parts()
+    monkeypatch.setattr(probe, "get_json", no_answer)
+    taskmanager.prepare()
+    assert taskmanager.check() == "the JobManager"
+    monkeypatch.setattr(probe, "get_json", lambda url: {"taskmanagers": [{"id": "127.0.0.1:9083-new000"}]})
+    assert taskmanager.check() is None
 
 
 def test_nested_settings_are_flattened():

@@ -149,9 +149,9 @@ def test_stopping_ends_users_before_what_they_use(home, run):
     assert {unit.phase for unit in board.now.parts.values()} == {"stopped"}
 
 
-def job(home, find, submission=(sys.executable, "-c", "")):
+def job(home, find, submission=(sys.executable, "-c", ""), needs=()):
     hold = home.run / "features.hold"
-    return Job("features", "", "", (), find, lambda: submission, {}, home.logs / "job.log", hold)
+    return Job("features", "", "", needs, find, lambda: submission, {}, home.logs / "job.log", hold)
 
 
 def test_a_job_that_is_not_there_is_submitted_and_followed(home, run):
@@ -175,6 +175,22 @@ def test_a_job_whose_tasks_do_not_all_run_is_not_healthy(home, run):
     board, _, _ = run(jobs=(job(home, lambda: Running("j1", "RUNNING", False)),))
     assert board.wait_while(lambda now: "its tasks" not in now.parts["features"].waiting_for, 10)
     assert not board.now.ready
+
+
+def test_a_job_is_not_healthy_while_its_taskmanager_is_gone_whatever_flink_says(home, run):
+    lives = home.root / "lives"
+    lives.touch()
+    taskmanager = part(home, "taskmanager", check=lambda: None if lives.exists() else "its registration")
+    board, _, _ = run(taskmanager, jobs=(job(home, lambda: Running("j1", "RUNNING", True), needs=("taskmanager",)),))
+    assert board.wait_while(lambda now: not now.ready, 10)
+    lives.unlink()
+    os.kill(board.now.parts["taskmanager"].pid, signal.SIGKILL)
+    assert board.wait_while(lambda now: now.parts["taskmanager"].phase == "healthy", 10)
+    assert board.wait_while(lambda now: now.parts["features"].phase == "healthy", 1)
+    assert (board.now.parts["features"].phase, board.now.parts["features"].waiting_for) == ("unhealthy", "taskmanager")
+    lives.touch()
+    assert board.wait_while(lambda now: not now.ready, 10)
+    assert board.now.parts["features"].restarts == 0
 
 
 def test_a_submission_that_fails_says_the_last_cause(home, run):

@@ -66,6 +66,7 @@ def test_a_wrong_method_is_a_405_with_the_methods_allowed(ask, method, path, all
     answer = ask(method, path)
 
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert (answer.json()["field"], answer.json()["remedy"]) == ("method", f"use {allowed}")
 
 
 @pytest.mark.parametrize("body", [b"x" * (LIMIT + 1), [b"x" * 60, b"x" * 60], [b"x"] * (LIMIT + 1)])

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from foryou.contract.identity import Identity
 from foryou.contract.lateness import LATENESS_BOUND_MS
 from foryou.simulator.catalogue import DAY_MS
 from foryou.simulator.history import Plan, write_history
-from foryou.simulator.past_events import FLAWLESS
+from foryou.simulator.past_days import Day, Views, Visits
+from foryou.simulator.past_events import FLAWLESS, Made, Names, table_of
 from foryou.simulator.reactions import draws, react, react_many
 
 UNTIL = 1_790_035_200_000  # 2026-09-22, midnight UTC
@@ -118,6 +120,20 @@ def test_reactions_drawn_together_have_the_chances_of_those_drawn_one_by_one():
     assert (many.watch_ms < 2_000).mean() == pytest.approx(np.mean([r.skipped for r in single]), abs=0.012)
     assert many.watch_ms.mean() == pytest.approx(np.mean([r.watch_ms for r in single]), rel=0.03)
     assert many.loops.mean() == pytest.approx(np.mean([r.loops for r in single]), rel=0.06)
+
+
+def test_nobody_follows_themselves(world):
+    catalogue, rng = world.catalogue, np.random.default_rng(1)
+    mine = next(row for row, creator in enumerate(catalogue.creator) if catalogue.creator_id[creator].startswith("p"))
+    me, none = catalogue.creator_id[catalogue.creator[mine]], np.zeros(0, np.int64)
+    both = replace(react_many(np.full(2, 0.9), np.full(2, 9_000), rng), follow=np.ones(2, np.bool_))
+    first, zeros = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    visits = Visits(first + int(me[1:]), first + UNTIL, first + UNTIL + 60_000)
+    views = Views(zeros, zeros, np.arange(2), np.array([mine, 0]), UNTIL + np.array([1_000, 30_000]), both)
+    table = table_of(Day(visits, views, (none, none, none)), Names(world, 0, 1, FLAWLESS), rng, Made())
+    followed = table.filter(pc.equal(table["event_type"], "follow"))
+    assert followed["user_id"].to_pylist() == [me]
+    assert followed["target_user_id"].to_pylist() == [catalogue.creator_id[catalogue.creator[0]]]
 
 
 def test_a_full_folder_or_half_a_day_is_refused(tmp_path):

@@ -180,6 +180,17 @@ def test_odd_requests_get_a_problem_too(door, method, target, status):
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [("GET", "/get-online-features", "POST"), ("DELETE", "/tiles/user_activity_v1/ann", "GET")],
+)
+def test_a_wrong_method_is_a_405_with_the_methods_allowed(door, method, target, allowed):
+    answer = ask(door, method, target)
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["allow"], problem["reason"]) == (405, allowed, "method_not_allowed")
+    assert (problem["field"], problem["remedy"]) == ("method", f"use {allowed}")
+
+
 def test_a_body_that_is_too_large_is_read_away_and_refused(door):
     answer = ask(door, "POST", "/push", b" " * (MAX_BODY + 1))
     assert (answer.status_code, answer.json()["field"]) == (413, "body")
