@@ -1,6 +1,6 @@
 """A night over five million events on a live stack: seconds and memory of every step, and DuckDB on the same rows.
 
-    python -m bench.night [--days 1] [--people 42000] [--keep]
+    python -m bench.night [--days 1] [--people 27000] [--keep]
     python -m bench.night --load      1,000 live events/s beside it, and freshness, minute by minute
 
 In a home of its own (.cache/bench-night), on ports of its own, ended and removed afterwards. The events are the
@@ -68,7 +68,8 @@ def main() -> int:
     """Prints a table; 1 when the night took longer than its budget, or DuckDB found another answer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--days", type=int, default=1)
-    parser.add_argument("--people", type=int, default=42_000)
+    parser.add_argument("--people", type=int, default=27_000)
+    parser.add_argument("--visits", type=float, default=1.7, help="a day, of the most active")
     parser.add_argument("--videos", type=int, default=50_000)
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
     parser.add_argument("--load", action="store_true", help="measure freshness beside it instead of its seconds")
@@ -80,6 +81,7 @@ def main() -> int:
     first = last - timedelta(days=asked.days)
     lifecycle.stop(settings)
     shutil.rmtree(HOME, ignore_errors=True)
+    settings.secrets()  # people's ids become keys by this home's secret
     try:
         with console.status("history"):
             events = bring_in(environ, last, asked)
@@ -100,6 +102,7 @@ def bring_in(environ: dict[str, str], last: date, asked: argparse.Namespace) -> 
         weeks=asked.days / 7,
         people=asked.people,
         videos=asked.videos,
+        visits=asked.visits,
     )
     made = write_history(HOME / "past", plan)
     files = [str(path) for path in sorted((HOME / "past").glob("*.parquet"))]

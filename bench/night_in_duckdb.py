@@ -17,8 +17,8 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from foryou.contract.relations import RELATIONS
-from foryou.contract.schemas import AvroSchema
-from foryou.features.compilers.spark import EPOCH
+from foryou.contract.schemas import AvroSchema, schema
+from foryou.features.compilers.spark import EPOCH, spark_type
 from foryou.features.compilers.sql import Engine, Part, tile_query, to_sql
 from foryou.features.definitions import VIEWS
 from foryou.features.merge import BATCH_SALT
@@ -26,6 +26,7 @@ from foryou.features.operations import Collect
 from foryou.features.spec import View
 from foryou.lake.clean import clean_views
 from foryou.lake.delta_files import live_files
+from foryou.lake.silver import KINDS, Kind
 from foryou.lake.tables import Lake
 
 
@@ -51,9 +52,8 @@ class NightInDuckDB:
 
     def make(self) -> None:
         """Clean rows and every view's tiles, as Parquet files in `work`."""
-        self._open("silver_events", Path(self._lake.events))
-        self._open("content", Path(self._lake.content))
-        self._open("account", Path(self._lake.account))
+        for name, kind in zip(("silver_events", "content", "account"), KINDS, strict=False):
+            self._open(name, Path(kind.table(self._lake)), _empty(kind))
         self._view("events", _first_copies(_with_relations("silver_events")))
         self._view("words", "SELECT * FROM events WHERE relation IS NOT NULL AND object IS NOT NULL")
         for name, query in clean_views():
@@ -81,10 +81,11 @@ class NightInDuckDB:
             ]
             yield Compared(view.full_name, *counted)
 
-    def _open(self, name: str, table: Path) -> None:
-        """A Delta table's files as a view; the day is in their folders' names."""
+    def _open(self, name: str, table: Path, empty: str = "") -> None:
+        """A Delta table's files as a view; the day is in their folders' names. `empty` stands for no files."""
         files = ", ".join(f"'{file.path}'" for file in live_files(table))
-        self._view(name, f"SELECT * FROM read_parquet([{files}], hive_partitioning = true, union_by_name = true)")
+        read = f"SELECT * FROM read_parquet([{files}], hive_partitioning = true, union_by_name = true)"
+        self._view(name, read if files else empty)
 
     def _view(self, name: str, query: str) -> None:
         self._db.execute(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
@@ -100,11 +101,19 @@ class NightInDuckDB:
         return int(row[0])
 
 
+def _empty(kind: Kind) -> str:
+    """No rows in the kind's columns."""
+    types = {field["name"]: spark_type(field["type"]) for field in schema(kind.schema)["fields"]}
+    places = {"topic": "STRING", "source_partition": "INT", "source_offset": "BIGINT"}
+    columns = (f'CAST(NULL AS {type_}) AS "{name}"' for name, type_ in (types | places).items() if "<" not in type_)
+    return f"SELECT {', '.join(columns)} WHERE false"
+
+
 def _plain(view: View) -> str:
     """The columns that both say, lists in one order."""
     lists = {measure.name for measure in view.measures if isinstance(measure.op, Collect)}
     names = [*view.key_columns, "n", "first_ms", "last_ms", *(measure.name for measure in view.measures)]
-    return ", ".join(f"list_sort({name}) AS {name}" if name in lists else name for name in names)
+    return ", ".join(f"COALESCE(list_sort({name}), []) AS {name}" if name in lists else name for name in names)
 
 
 def _with_relations(table: str) -> str:

@@ -25,8 +25,15 @@ SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
+    # Spark 4.2 hashes every shuffled row to see whether a repeated task gave the same; in one process none is repeated.
+    "spark.sql.shuffle.orderIndependentChecksum.enabled": "false",
+    # A writer for each of so many days at once; else whole rows are sorted by day first.
+    "spark.sql.maxConcurrentOutputFileWriters": "8",
+    "spark.hadoop.parquet.compression.codec.zstd.level": "1",
+    # Days are looked up, not values in files: least and most of every column of every file would be for nobody.
+    "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
     # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
-    "spark.driver.extraJavaOptions": "-Xss4m",
+    "spark.driver.extraJavaOptions": "-Xss4m -XX:+UseParallelGC",
 }
 
 

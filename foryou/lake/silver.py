@@ -72,15 +72,22 @@ def refine(spark: SparkSession, lake: Lake) -> None:
 
 
 def _merge_batch(rows: DataFrame, lake: Lake, number: int) -> None:
+    """Each look at `rows` reads all of them again, whatever is asked: a stream's batch takes no filter into its files.
+    So they are read once for the events, and once for the little that is left."""
     schemas = saved_schemas(lake.schemas)
-    present = {(row["lane"], row["schema_id"]) for row in rows.select(lane(), "schema_id").distinct().collect()}
-    known = F.col("schema_id").isin(*schemas) if schemas else F.lit(False)
-    broken = [_places(rows.where(F.col("schema_id").isNull() | ~known))]
+    known = F.col("schema_id").isNotNull() & (F.col("schema_id").isin(*schemas) if schemas else F.lit(False))
+    events = lane().isin(*KINDS[0].lanes)
+    rest = rows.where(~known | ~events).localCheckpoint()
+    bronze = rows.sparkSession.read.format("delta").load(
+        lake.bronze
+    )  # it has the batch's schemas, and reads two columns
+    present = [*_schemas_of(bronze.where(events)), *_schemas_of(rest)]
+    broken = [_places(rest.where(~known))]
     for kind in KINDS:
         ids = sorted({id_ for of, id_ in present if of in kind.lanes and id_ in schemas})
         if not ids:
             continue
-        of_kind = rows.where(lane().isin(*kind.lanes))
+        of_kind = (rows if kind.schema == "event" else rest).where(known & lane().isin(*kind.lanes))
         # Read once: what can be read is merged, what cannot is set aside.
         read = reduce(DataFrame.unionByName, [_opened(of_kind, kind, id_, schemas[id_]) for id_ in ids]).persist()
         try:
@@ -89,6 +96,11 @@ def _merge_batch(rows: DataFrame, lake: Lake, number: int) -> None:
         finally:
             read.unpersist()
     _set_aside(reduce(DataFrame.unionByName, broken), lake, number)
+
+
+def _schemas_of(rows: DataFrame) -> list[tuple[str, int]]:
+    """(lane, schema id) of rows."""
+    return [(row["lane"], row["schema_id"]) for row in rows.select(lane(), "schema_id").distinct().collect()]
 
 
 def lane() -> Column:
