@@ -33,7 +33,7 @@ from foryou.service.settings import REPO, Settings
 from foryou.simulator.history import Plan, write_history
 
 HOME = REPO / ".cache" / "bench-night"
-OFFSET = "2000"
+OFFSET = "1700"
 UP_S, BUDGET_S = 300.0, 480.0
 LOAD = ("--rate", "1000", "--seconds", "60", "--bound-ms", "2000")
 BY_DUCKDB = ("silver", "tiles")
