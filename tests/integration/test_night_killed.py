@@ -36,7 +36,7 @@ DAY = days.day_of(days.start_of(TODAY) - 2 * days.DAY_MS)
 NOW = days.start_of(DAY) + 14 * 3_600_000
 WHOLE = "night00"
 # The night's Spark compiles less: these are seconds of work, and compiling takes most of them.
-QUICK = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+QUICK = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 pytestmark = pytest.mark.timeout(1_200)
 
 
