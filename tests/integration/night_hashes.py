@@ -61,7 +61,7 @@ def of_store(settings: Settings, lake: Lake, app: str) -> dict[str, str]:
             entities = sorted({row[view.entity] for row in _delta(Path(lake.tiles(view)))})
             answers = [http.get(f"/tiles/{view.full_name}/{each}", params={"app_id": app}) for each in entities]
             told = [answer.json() for answer in answers if answer.status_code == 200]
-            rows = [{"entity": each[view.entity], "tiles": each["tiles"]} for each in told]
+            rows = [{"entity": each[view.entity], "tiles": sorted(each["tiles"], key=str)} for each in told]
             found[f"store {view.full_name}"] = _rows(rows, app)
     return found
 
