@@ -67,7 +67,7 @@ bench-analytics: install-main ## ClickHouse: rows/s from Arrow, events/s of the 
 bench-night: install ## a night over five million events: seconds and memory of each step, and DuckDB on the same rows; ARGS=--load: freshness beside it
 	@$(MAIN)/python -m bench.night $(ARGS)
 
-drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (about an hour)
+drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (some ninety minutes)
 	@$(MAIN)/python -m pytest tests/integration/test_night_live.py $(ARGS)
 	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)
 

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 from rich.table import Table
 
-from foryou.cli.nightly import Spark, StepFailed, alone, run, summary
+from foryou.cli.nightly import Spark, StepFailed, alone, run, summary, wrong
 from foryou.lake import days
 from foryou.lake.history import ImportFailed, Order, import_history
 from foryou.lake.night import Night
@@ -45,8 +45,7 @@ def night(settings: Settings, videos: int, app_id: str, console: Console) -> boo
     except (StepFailed, ImportFailed, BlockingIOError, ClickHouseError) as error:
         console.print(f"[red]the night stopped: {error}", highlight=False)
         return False
-    wrote = tonight.done["parity"].wrote
-    return not wrote.get("unknown") and not wrote.get("code")
+    return not wrong(tonight)
 
 
 def _past(settings: Settings, videos: int, app_id: str, until: date) -> None:
