@@ -1,14 +1,14 @@
 """Silver: bronze decoded, one row per event, conformed. What cannot be decoded is set aside with its place and the
 reason.
 
-Follows bronze as a stream of its commits. A micro-batch that is repeated after a kill merges the same rows again and
-changes nothing. Of the copies of an event the one stays that Flink let in: not late first, then the first to arrive.
+Follows bronze as a stream of its commits. A micro-batch that is repeated after a kill finds its rows there and changes
+nothing. Of the copies of an event the one stays that Flink let in: not late first, then the first to arrive.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -27,7 +27,7 @@ from foryou.lake import days
 from foryou.lake.tables import Lake
 
 BYTES_PER_BATCH = "400m"
-FEW = 500_000
+FEW = 500_000  # keys that are sent to every task whole
 ARRIVAL = ("topic", "source_partition", "source_offset")
 WORDS = sorted(word for relation in RELATIONS for word in (relation.on, relation.off) if word)
 
@@ -61,9 +61,11 @@ def refine(spark: SparkSession, lake: Lake) -> None:
     """Takes what bronze has and silver has not yet. Days that change are marked first."""
     for kind in KINDS:
         _ensure(spark, kind, lake)
+    events = spark.read.format("delta").load(lake.bronze).where(lane().isin(*KINDS[0].lanes))
+    written_by = _schemas_of(events)  # of all of bronze, any batch's among them: two columns are read, no values
     source = spark.readStream.format("delta").option("maxBytesPerTrigger", BYTES_PER_BATCH).load(lake.bronze)
     query = (
-        source.writeStream.foreachBatch(lambda rows, number: _merge_batch(rows, lake, number))
+        source.writeStream.foreachBatch(lambda rows, number: _merge_batch(rows, lake, number, written_by))
         .option("checkpointLocation", str(lake.root / "checkpoints" / "silver"))
         .trigger(availableNow=True)
         .start()
@@ -71,17 +73,14 @@ def refine(spark: SparkSession, lake: Lake) -> None:
     query.awaitTermination()
 
 
-def _merge_batch(rows: DataFrame, lake: Lake, number: int) -> None:
+def _merge_batch(rows: DataFrame, lake: Lake, number: int, written_by: Sequence[tuple[str, int]]) -> None:
     """Each look at `rows` reads all of them again, whatever is asked: a stream's batch takes no filter into its files.
-    So they are read once for the events, and once for the little that is left."""
+    So they are read once for the events (`written_by`: lanes and schema ids), and once for the little that is left."""
     schemas = saved_schemas(lake.schemas)
     known = F.col("schema_id").isNotNull() & (F.col("schema_id").isin(*schemas) if schemas else F.lit(False))
     events = lane().isin(*KINDS[0].lanes)
     rest = rows.where(~known | ~events).localCheckpoint()
-    bronze = rows.sparkSession.read.format("delta").load(
-        lake.bronze
-    )  # it has the batch's schemas, and reads two columns
-    present = [*_schemas_of(bronze.where(events)), *_schemas_of(rest)]
+    present = [*written_by, *_schemas_of(rest)]
     broken = [_places(rest.where(~known))]
     for kind in KINDS:
         ids = sorted({id_ for of, id_ in present if of in kind.lanes and id_ in schemas})
