@@ -42,8 +42,8 @@ unit:
 integration: install ## only the tests with the real parts
 	@$(MAIN)/python -m pytest tests/integration $(ARGS)
 
-bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s
-	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 $(ARGS)
+bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 --warm-up 60 $(ARGS)
 
 bench-ack: install ## POST to acknowledgement
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.collector_ack --rate 1000 --seconds 20 $(ARGS)

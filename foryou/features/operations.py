@@ -100,15 +100,11 @@ class Collect:
 
 def in_time_order(actions: list[Action]) -> tuple[Action, ...]:
     """The one order of the same actions, whatever order they came in; sorts in place."""
-    actions.sort(key=_time)
-    if len(set(map(_time, actions))) < len(actions):  # ties are rare, and their key is dear
+    try:
+        actions.sort()  # Python's own order of tuples, until it has to compare a null
+    except TypeError:
         actions.sort(key=_total_order)
     return tuple(actions)
-
-
-def _time(action: Action) -> int:
-    time: int = action[0]
-    return time
 
 
 def _total_order(action: Action) -> tuple[tuple[bool, Any], ...]:

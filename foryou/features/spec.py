@@ -100,6 +100,7 @@ class View:
     facet: str | None = None
     where: str = "TRUE"
     salts: int = 1
+    gather_ms: int = 50  # the stream gathers changes of a tile for so long before it writes the tile
 
     def __post_init__(self) -> None:
         _check(self)
@@ -183,6 +184,7 @@ def _check(view: View) -> None:
         "tile sizes divide a day, or batch and speed could not meet",
     )
     require(view.version >= 1 and view.salts >= 1, "versions and salts count from 1")
+    require(0 < view.gather_ms <= 10_000, "changes are gathered for 1 to 10,000 ms")
     require(bool(view.owner and view.doc), "needs an owner and a doc")
     _check_expression(view, view.where, "boolean")
     for column in (view.entity, view.facet):

@@ -19,7 +19,7 @@ from foryou.service.settings import REPO, Settings
 
 JOBMANAGER_MEMORY = "832m"
 TASKMANAGER_MEMORY = "1728m"
-SLOTS = 2
+SLOTS = 1
 CHECKPOINT_MS = 10_000
 # Two Kafka sinks in one chain name one gauge twice, at every start of every task: thousands of lines that say nothing.
 QUIET = {"org.apache.kafka": "WARN", "org.apache.flink.metrics.MetricGroup": "ERROR"}
@@ -94,6 +94,7 @@ class Flink:
             "taskmanager.data.port": ports["flink_data"],
             "taskmanager.memory.process.size": TASKMANAGER_MEMORY,
             "taskmanager.numberOfTaskSlots": SLOTS,
+            "env.java.opts.taskmanager": "-XX:+UseParallelGC",
             "parallelism.default": SLOTS,
             "state.backend.type": "rocksdb",
             "execution.checkpointing.incremental": "true",

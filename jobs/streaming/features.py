@@ -12,6 +12,8 @@ updates.
 import argparse
 import json
 import sys
+from itertools import groupby
+from operator import attrgetter
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
@@ -31,8 +33,7 @@ LANES = ("events.action.v1", "events.context.v1", "events.content.v1", "events.a
 BLEND_SALTS = 4
 # A record crosses five exchanges on its way to a tile; at Flink's default of 100 ms each, a quiet stream takes half a
 # second.
-BUFFER_TIMEOUT_MS = 5
-MINI_BATCH_MS = 50
+BUFFER_TIMEOUT_MS = 10
 LINGER_MS = "5"
 
 
@@ -78,12 +79,14 @@ def main(argv: list[str]) -> None:
     _state_lives(tables, args.state_ttl_ms)
     settings = tables.get_config()
     settings.set("table.exec.mini-batch.enabled", "true")
-    settings.set("table.exec.mini-batch.allow-latency", f"{MINI_BATCH_MS} ms")
+    settings.set("table.optimizer.agg-phase-strategy", "ONE_PHASE")
     settings.set("table.exec.mini-batch.size", "5000")
-    tiles = tables.create_statement_set()
-    for view in VIEWS.values():
-        connect.upsert(tiles, view, args.epoch)
-    tiles.attach_as_datastream()
+    for gather_ms, views in groupby(VIEWS.values(), key=attrgetter("gather_ms")):
+        settings.set("table.exec.mini-batch.allow-latency", f"{gather_ms} ms")
+        tiles = tables.create_statement_set()
+        for view in views:
+            connect.upsert(tiles, view, args.epoch)
+        tiles.attach_as_datastream()
     environment.execute(args.name)
 
 
@@ -172,6 +175,7 @@ def _state_lives(tables: StreamTableEnvironment, ttl_ms: int) -> None:
 def _configuration(name: str, jars: str | None) -> Configuration:
     configuration = Configuration()
     configuration.set_string("pipeline.name", name)
+    configuration.set_string("pipeline.object-reuse", "true")
     # Operator ids follow the order of translation, not the shape around them, so that a view added last leaves the
     # others' state alone.
     configuration.set_string("table.exec.uid.generation", "ALWAYS")

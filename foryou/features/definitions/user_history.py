@@ -14,6 +14,7 @@ USER_HISTORY = View(
     entity="user_key",
     where=BY_A_PERSON,
     tiles=(Resolution(DAY, keep=MONTH),),
+    gather_ms=5_000,  # a day's sums do not hurry, and every update of a tile costs Flink, Kafka and the store
     measures=(
         Measure("views", Count(VIEWED), "videos seen to their end or left"),
         Measure("watched", Count(WATCHED), "videos watched for more than a quick skip"),

@@ -14,6 +14,7 @@ VIDEO_HISTORY = View(
     entity="video_id",
     where="video_id IS NOT NULL",
     tiles=(Resolution(DAY, keep=MONTH),),
+    gather_ms=5_000,  # a day's sums do not hurry, and every update of a tile costs Flink, Kafka and the store
     salts=4,
     measures=(
         Measure("plays", Count(PLAYED), "plays started"),
