@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -45,15 +46,16 @@ def submit_settings(memory: str = "4g", cores: int = 2) -> list[str]:
     return ["--master", f"local[{cores}]", "--driver-memory", memory, "--jars", jars, *conf]
 
 
-def session(name: str) -> SparkSession:
-    """The session of a job that `spark-submit` started, or one in this process (a test, a notebook)."""
+def session(name: str, others: Mapping[str, str] | None = None) -> SparkSession:
+    """The session of a job that `spark-submit` started, or one in this process (a test, a notebook), there with other
+    settings than a night's."""
     builder = SparkSession.builder.appName(name)
     if "SPARK_ENV_LOADED" not in os.environ:  # not started by spark-submit
         builder = builder.master("local[2]").config(
             "spark.jars", ",".join(str(jar) for jar in sorted(JARS.glob("*.jar")))
         )
         builder = builder.config("spark.driver.memory", "2g")
-        for key, value in SETTINGS.items():
+        for key, value in {**SETTINGS, **(others or {})}.items():
             builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")

@@ -16,7 +16,6 @@ from foryou.features.operations import Collect
 from foryou.lake import bronze, days, silver
 from foryou.lake import tiles as lake_tiles
 from foryou.lake.clean import ENDLESS, Silver, clean, overwrite
-from foryou.lake.session import session
 from foryou.lake.tables import Lake
 from foryou.lake.tiles import tiles
 
@@ -29,11 +28,6 @@ NOW = 1_790_000_000_000
 APP = "night"
 BROKEN = [b"", b"not Avro at all", b"\x00\x00\x00\x00\x63abcdef"]
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def spark():
-    return session("tests")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +78,7 @@ def wrong_tiles(view, rows, expected):
         for key, state in tiles_.items()
     }
     got = {}
-    for row in tiles(view, rows).collect():
+    for row in tiles(view, rows).toArrow().to_pylist():
         facet = row[view.facet] if view.facet else None
         measures = tuple(taken(row[m.name], m.op) for m in view.measures)
         key = (row["app_id"], row[view.entity], facet, row["tile_ms"], row["tile_start"], row["salt"])
@@ -127,7 +121,7 @@ def flat(view, state):
 
 
 def taken(value, op):
-    return tuple(tuple(record) for record in value) if isinstance(op, Collect) else value
+    return tuple(tuple(record.values()) for record in value) if isinstance(op, Collect) else value
 
 
 def test_a_bad_record_is_set_aside_with_its_place_and_the_reason(spark, lake):
