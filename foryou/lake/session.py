@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 REPO = Path(__file__).resolve().parents[2]
 JARS = REPO / "infra" / "local" / "lib" / "spark"
+UNALIKE = ("value", "event_id", "impression_id", "request_id", "session_id")
 SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -31,6 +32,10 @@ SETTINGS = {
     # A writer for each of so many days at once; else whole rows are sorted by day first.
     "spark.sql.maxConcurrentOutputFileWriters": "8",
     "spark.hadoop.parquet.compression.codec.zstd.level": "1",
+    # An id comes once, or a few times: a dictionary of all of them would be built in vain. Nor does anyone ask how long
+    # the values of a page are.
+    **{f"spark.hadoop.parquet.enable.dictionary#{name}": "false" for name in UNALIKE},
+    "spark.hadoop.parquet.size.statistics.enabled": "false",
     # Days are looked up, not values in files: least and most of every column of every file would be for nobody.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
     # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
