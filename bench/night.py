@@ -37,7 +37,7 @@ from foryou.simulator.history import Plan, write_history
 HOME = REPO / ".cache" / "bench-night"
 OFFSET = "1700"
 UP_S, BUDGET_S = 300.0, 480.0
-ASKED_FIRST = 2_500
+MORE = 1.01  # than the few let expect: at least as many as asked for
 LOAD = ("--rate", "1000", "--seconds", "60", "--bound-ms", "2000")
 BY_DUCKDB = ("silver", "tiles")
 
@@ -72,7 +72,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--events", type=int, default=5_000_000, help="at least so many, and hardly more")
-    parser.add_argument("--visits", type=float, default=1.7, help="a day, of the most active")
+    parser.add_argument("--people", type=int, default=27_000)
+    parser.add_argument("--visits", type=float, default=1.7, help="a day, of the most active; scaled to the events")
     parser.add_argument("--videos", type=int, default=50_000)
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
     parser.add_argument("--load", action="store_true", help="measure freshness beside it instead of its seconds")
@@ -107,13 +108,14 @@ def bring_in(environ: dict[str, str], last: date, asked: argparse.Namespace) -> 
     plan = Plan(
         until_ms=days.start_of(last + timedelta(days=1)),
         weeks=asked.days / 7,
-        people=ASKED_FIRST,
+        people=asked.people,
         videos=asked.videos,
         visits=asked.visits,
     )
     # People do not visit alike on every day of the week, so some are asked first how many events they make.
-    few = write_history(HOME / "few", plan).events
-    made = write_history(HOME / "past", replace(plan, people=round(1.01 * asked.events / few * ASKED_FIRST)))
+    asked_first = replace(plan, people=asked.people // 10)
+    expected = 10 * write_history(HOME / "few", asked_first).events
+    made = write_history(HOME / "past", replace(plan, visits=MORE * asked.visits * asked.events / expected))
     files = [str(path) for path in sorted((HOME / "past").glob("*.parquet"))]
     foryou(environ, "import", *files)
     return made.events

@@ -23,7 +23,7 @@ from . import generated
 from .inbox import lay_down
 
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
-COUNT = int(os.environ.get("FORYOU_NIGHT_EVENTS", "20000"))
+COUNT = int(os.environ.get("FORYOU_NIGHT_EVENTS", "8000"))
 NOW = 1_790_000_000_000
 APP = "night"
 BROKEN = [b"", b"not Avro at all", b"\x00\x00\x00\x00\x63abcdef"]
