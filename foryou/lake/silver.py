@@ -165,16 +165,16 @@ def _merge(kind: Kind, lake: Lake, opened: DataFrame) -> DataFrame:
     try:
         readable = looked.where("readable")
         copies = later_copies(readable, kind.key).localCheckpoint()
-        winners = readable.join(F.broadcast(copies), list(ARRIVAL), "left_anti")
+        winners = readable.join(small(copies), list(ARRIVAL), "left_anti")
         days.mark(lake.dirty, _touched(spark, kind, lake, winners))
         known = small(winners.select(*kind.key).join(table.toDF().select(*kind.key), list(kind.key), "left_semi"))
-        again = small(winners.join(known, list(kind.key), "left_semi").select(*ARRIVAL))
+        again = winners.join(known, list(kind.key), "left_semi").select(*ARRIVAL).localCheckpoint()
         rows = decoded(opened, kind)
         if not again.isEmpty():
             same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
             earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
             earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
-            source = rows.join(again, list(ARRIVAL), "left_semi").alias("s")
+            source = rows.join(small(again), list(ARRIVAL), "left_semi").alias("s")
             table.alias("t").merge(source, same).whenMatchedUpdateAll(earlier).execute()
         new = rows.join(small(copies.union(again)), list(ARRIVAL), "left_anti")
         new.write.format("delta").mode("append").save(kind.table(lake))
