@@ -1,6 +1,6 @@
 """A night over five million events on a live stack: seconds and memory of every step, and DuckDB on the same rows.
 
-    python -m bench.night [--days 1] [--people 27000] [--keep]
+    python -m bench.night [--days 1] [--events 5000000] [--keep | --again]
     python -m bench.night --load      1,000 live events/s beside it, and freshness, minute by minute
 
 In a home of its own (.cache/bench-night), on ports of its own, ended and removed afterwards. The events are the
@@ -10,6 +10,7 @@ simulator's history; they come in by `foryou import`, so parity has nothing to c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from foryou.simulator.history import Plan, write_history
 HOME = REPO / ".cache" / "bench-night"
 OFFSET = "1700"
 UP_S, BUDGET_S = 300.0, 480.0
+MORE, MOST = 1.02, 1.05  # than the events asked for: what is aimed at, and what is taken
 LOAD = ("--rate", "1000", "--seconds", "60", "--bound-ms", "2000")
 BY_DUCKDB = ("silver", "tiles")
 
@@ -68,23 +71,28 @@ def main() -> int:
     """Prints a table; 1 when the night took longer than its budget, or DuckDB found another answer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--days", type=int, default=1)
+    parser.add_argument("--events", type=int, default=5_000_000, help="at least so many, and hardly more")
     parser.add_argument("--people", type=int, default=27_000)
-    parser.add_argument("--visits", type=float, default=1.7, help="a day, of the most active")
+    parser.add_argument("--visits", type=float, default=1.7, help="a day, of the most active; scaled to the events")
     parser.add_argument("--videos", type=int, default=50_000)
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
     parser.add_argument("--load", action="store_true", help="measure freshness beside it instead of its seconds")
     parser.add_argument("--keep", action="store_true", help="leave the home there")
+    parser.add_argument("--again", action="store_true", help="over the history in the home that --keep left")
     asked = parser.parse_args()
     console, environ = Console(), os.environ | {"FORYOU_HOME": str(HOME), "FORYOU_PORT_OFFSET": OFFSET}
     settings = Settings.load(environ)
     last = datetime.now(UTC).date() - timedelta(days=1)
     first = last - timedelta(days=asked.days)
     lifecycle.stop(settings)
-    shutil.rmtree(HOME, ignore_errors=True)
+    if asked.again:
+        forget_all_but_history()
+    else:
+        shutil.rmtree(HOME, ignore_errors=True)
     settings.secrets()  # people's ids become keys by this home's secret
     try:
         with console.status("history"):
-            events = bring_in(environ, last, asked)
+            events = events_kept() if asked.again else bring_in(environ, last, asked)
         with console.status("the stack"), up(settings, environ):
             seconds, most, fresh = run(environ, first, last, asked)
         if asked.load:
@@ -105,9 +113,29 @@ def bring_in(environ: dict[str, str], last: date, asked: argparse.Namespace) -> 
         visits=asked.visits,
     )
     made = write_history(HOME / "past", plan)
+    while not asked.events <= made.events <= MOST * asked.events:
+        # People do not visit alike on every day of the week.
+        plan = replace(plan, visits=MORE * plan.visits * asked.events / made.events)
+        shutil.rmtree(HOME / "past")
+        made = write_history(HOME / "past", plan)
     files = [str(path) for path in sorted((HOME / "past").glob("*.parquet"))]
     foryou(environ, "import", *files)
     return made.events
+
+
+def forget_all_but_history() -> None:
+    """Empties the home: what was imported stays, and is to be taken again."""
+    lake = Lake(HOME / "lake")
+    for path in (*HOME.iterdir(), *lake.root.iterdir()):
+        if path not in (HOME / "past", HOME / "secrets", lake.root, lake.inbox, lake.schemas):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for taken in lake.inbox.glob("*/.taken"):
+        taken.unlink()
+
+
+def events_kept() -> int:
+    """How many events the history in the home has."""
+    return int(json.loads((HOME / "past" / "history.json").read_text("utf-8"))["events"])
 
 
 def foryou(environ: dict[str, str], *arguments: str) -> None:

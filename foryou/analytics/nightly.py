@@ -105,8 +105,7 @@ class Nightly:
         for name in (*each.rollups, each.table):
             self._swap(name, day)
         self._truncate(each.nightly, *(f"{name}_nightly" for name in each.rollups))
-        rows, _ = row_hash(self._engine, each.table, day)
-        return rows
+        return int(self._engine.query(statement("day_rows"), params={"table": each.table, "day": bound["day"]}).text)
 
     def _swap(self, table: str, day: date) -> None:
         made = self._engine.query("SELECT count() FROM {t:Identifier}", params={"t": f"{table}_nightly"}).text

@@ -15,6 +15,7 @@ from foryou.contract.schemas import field_names
 from foryou.features.admission import read_views
 from foryou.features.definitions import VIEWS
 from foryou.features.operations import Collect
+from foryou.lake.few import small
 from foryou.lake.sql import FOLDER
 from foryou.lake.tables import Lake
 
@@ -77,6 +78,8 @@ def clean(silver: Silver, bound: int = ENDLESS) -> DataFrame:
         made = spark.sql(query)
         if name == "video_versions":
             made = made.where("valid_from < valid_to")
+        if name == "numbered":
+            made = small(made)
         made.createOrReplaceTempView(name)
     return spark.table("clean")
 

@@ -62,28 +62,23 @@ class Vectors:
 
 
 def strengths(clean: DataFrame, window: Window, rules: EmbeddingRules) -> pa.Table:
-    """What people cared for in the window, once per (app_id, user_key, video_id, held_out) and sorted by these.
+    """What people cared for in the window, once per (app_id, user_key, video_id, held_out, creator_key) and sorted by
+    these: a creator is a word on the video, and who has heard two has two rows.
 
-    Also `creator_key` (the newest word), `weight` (thousandths) and `time` of the newest such event (UTC ms). Flagged
-    rows count for nothing.
+    Also `weight` (thousandths) and `time` of the newest such event (UTC ms). Flagged rows count for nothing.
     """
     weight = f.lit(0.0)
     for name, value in rules.weights.items():
         weight = weight + f.when(f.expr(CONDITIONS[name]), value).otherwise(0.0)
     within = f.col("day").between(f.lit(window.first), f.lit(window.last))
-    stamp = f.when(f.col("creator_key").isNotNull(), f.struct("time", "event_id"))
-    keys = ("app_id", "user_key", "video_id", "held_out")
+    keys = ("app_id", "user_key", "video_id", "held_out", "creator_key")
     found: pa.Table = (
         clean.where(within & ~f.col("flagged") & f.col("video_id").isNotNull())
         .withColumn("held_out", f.col("day") > f.lit(window.cut))
         .withColumn("weight", f.round(weight * _THOUSANDTHS).cast("bigint"))
         .where("weight > 0")
         .groupBy(*keys)
-        .agg(
-            f.max_by("creator_key", stamp).alias("creator_key"),
-            f.sum("weight").alias("weight"),
-            f.max("time").alias("time"),
-        )
+        .agg(f.sum("weight").alias("weight"), f.max("time").alias("time"))
         .sort(*keys)
         .toArrow()
     )
@@ -93,7 +88,7 @@ def strengths(clean: DataFrame, window: Window, rules: EmbeddingRules) -> pa.Tab
 def liked(found: pa.Table, rules: EmbeddingRules) -> Liked:
     """Strengths as numbers. Videos of fewer than `least_people` are left out, and who liked nothing else."""
     user, video = numbers(found, USER), numbers(found, VIDEO)
-    first = np.flatnonzero(_changes(user, video))  # a pair may have a row from before the cut and one from after
+    first = np.flatnonzero(_changes(user, video))  # a pair may have rows from before the cut and from after
     people = np.bincount(video[first])
     kept = people[video] >= rules.least_people if len(video) else np.zeros(0, np.bool_)
     found, time = found.filter(pa.array(kept)), found["time"].to_numpy()[kept]

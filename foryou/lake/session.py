@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 REPO = Path(__file__).resolve().parents[2]
 JARS = REPO / "infra" / "local" / "lib" / "spark"
+UNALIKE = ("value", "event_id", "impression_id", "request_id", "session_id")
 SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -30,6 +32,10 @@ SETTINGS = {
     # A writer for each of so many days at once; else whole rows are sorted by day first.
     "spark.sql.maxConcurrentOutputFileWriters": "8",
     "spark.hadoop.parquet.compression.codec.zstd.level": "1",
+    # An id comes once, or a few times: a dictionary of all of them would be built in vain. Nor does anyone ask how long
+    # the values of a page are.
+    **{f"spark.hadoop.parquet.enable.dictionary#{name}": "false" for name in UNALIKE},
+    "spark.hadoop.parquet.size.statistics.enabled": "false",
     # Days are looked up, not values in files: least and most of every column of every file would be for nobody.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
     # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
@@ -45,15 +51,16 @@ def submit_settings(memory: str = "4g", cores: int = 2) -> list[str]:
     return ["--master", f"local[{cores}]", "--driver-memory", memory, "--jars", jars, *conf]
 
 
-def session(name: str) -> SparkSession:
-    """The session of a job that `spark-submit` started, or one in this process (a test, a notebook)."""
+def session(name: str, others: Mapping[str, str] | None = None) -> SparkSession:
+    """The session of a job that `spark-submit` started, or one in this process (a test, a notebook), there with other
+    settings than a night's."""
     builder = SparkSession.builder.appName(name)
     if "SPARK_ENV_LOADED" not in os.environ:  # not started by spark-submit
         builder = builder.master("local[2]").config(
             "spark.jars", ",".join(str(jar) for jar in sorted(JARS.glob("*.jar")))
         )
         builder = builder.config("spark.driver.memory", "2g")
-        for key, value in SETTINGS.items():
+        for key, value in {**SETTINGS, **(others or {})}.items():
             builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")

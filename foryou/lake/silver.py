@@ -24,10 +24,10 @@ from foryou.contract.relations import RELATIONS
 from foryou.contract.schemas import schema
 from foryou.features.compilers.spark import spark_type
 from foryou.lake import days
+from foryou.lake.few import small
 from foryou.lake.tables import Lake
 
 BYTES_PER_BATCH = "400m"
-FEW = 500_000  # keys that are sent to every task whole
 ARRIVAL = ("topic", "source_partition", "source_offset")
 WORDS = sorted(word for relation in RELATIONS for word in (relation.on, relation.off) if word)
 
@@ -75,7 +75,7 @@ def refine(spark: SparkSession, lake: Lake) -> None:
 
 def _merge_batch(rows: DataFrame, lake: Lake, number: int, written_by: Sequence[tuple[str, int]]) -> None:
     """Each look at `rows` reads all of them again, whatever is asked: a stream's batch takes no filter into its files.
-    So they are read once for the events (`written_by`: lanes and schema ids), and once for the little that is left."""
+    So they are read twice for the events (`written_by`: lanes and schema ids), and once for the little that is left."""
     schemas = saved_schemas(lake.schemas)
     known = F.col("schema_id").isNotNull() & (F.col("schema_id").isin(*schemas) if schemas else F.lit(False))
     events = lane().isin(*KINDS[0].lanes)
@@ -87,24 +87,20 @@ def _merge_batch(rows: DataFrame, lake: Lake, number: int, written_by: Sequence[
         if not ids:
             continue
         of_kind = (rows if kind.schema == "event" else rest).where(known & lane().isin(*kind.lanes))
-        # Read once: what can be read is merged, what cannot is set aside.
-        read = reduce(DataFrame.unionByName, [_opened(of_kind, kind, id_, schemas[id_]) for id_ in ids]).persist()
-        try:
-            _merge(kind, lake, decoded(read, kind))
-            broken.append(_places(read.where(~_readable(kind)).localCheckpoint()))
-        finally:
-            read.unpersist()
+        opened = reduce(DataFrame.unionByName, [_opened(of_kind, kind, id_, schemas[id_]) for id_ in ids])
+        broken.append(_merge(kind, lake, opened))
     _set_aside(reduce(DataFrame.unionByName, broken), lake, number)
 
 
 def _schemas_of(rows: DataFrame) -> list[tuple[str, int]]:
     """(lane, schema id) of rows."""
-    return [(row["lane"], row["schema_id"]) for row in rows.select(lane(), "schema_id").distinct().collect()]
+    found = rows.select("origin", "topic", "schema_id").distinct().select(lane(), "schema_id").distinct()
+    return [(row["lane"], row["schema_id"]) for row in found.collect()]
 
 
 def lane() -> Column:
     """The lane of a record: its topic; an import's is inside of its topic's name, import.<lane>.<id>."""
-    inside = F.regexp_extract("topic", r"^import\.(.+)\.[^.]+$", 1)
+    inside = F.expr("substring(topic, 8, length(topic) - 8 - length(substring_index(topic, '.', -1)))")
     return F.when(F.col("origin") == "import", inside).otherwise(F.col("topic")).alias("lane")
 
 
@@ -127,52 +123,82 @@ def _readable(kind: Kind) -> Column:
 
 def decoded(opened: DataFrame, kind: Kind) -> DataFrame:
     """The records that can be read, in the kind's columns, with where they came from, their time and day."""
-    place = [F.col("partition").alias("source_partition"), F.col("offset").alias("source_offset")]
+    names = [field["name"] for field in schema(kind.schema)["fields"]]
+    return _flat(opened, kind).where("readable").select(*names, "origin", *ARRIVAL, "time", "day", "late")
+
+
+def _flat(opened: DataFrame, kind: Kind) -> DataFrame:
+    """Records in the kind's columns, with their places, their time and day, and whether they could be read."""
+    place = [F.col(name) for name in ("partition", "offset", "schema_id", "bytes", "origin", "topic")]
+    source = [F.col("partition").alias("source_partition"), F.col("offset").alias("source_offset")]
     fields = [F.col(f"record.{field['name']}").alias(field["name"]) for field in schema(kind.schema)["fields"]]
-    flat = opened.where(_readable(kind)).select(*fields, "origin", "topic", *place)
+    flat: DataFrame = opened.select(
+        *fields, *place, *source, F.col("day").alias("taken_on"), _readable(kind).alias("readable")
+    )
     late = F.col("received_at") - F.col("event_time") > LATENESS_BOUND_MS if kind.schema == "event" else F.lit(False)
     flat = flat.withColumn("time", kind.time())
     return flat.withColumns({"day": F.to_date(F.timestamp_millis("time")), "late": late})
 
 
-def first_copies(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
-    """One row per key: not late first, then the first to arrive.
+def later_copies(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
+    """The places of rows that another one of the same key comes before: not late first, then the first to arrive.
 
-    Copies are few. Ranking every row would sort the whole batch with all its columns; only keys that come twice are
-    ranked.
+    Copies are few. Ranking every row would sort them all; only keys that come twice are ranked.
     """
-    twice = _small(rows.groupBy(*key).count().where("count > 1").select(*key))
-    ranked = rows.join(twice, list(key), "left_semi").withColumn(
-        "_copy", F.row_number().over(Window.partitionBy(*key).orderBy("late", *ARRIVAL))
-    )
-    return rows.join(twice, list(key), "left_anti").unionByName(ranked.where("_copy = 1").drop("_copy"))
+    twice = small(rows.groupBy(*key).count().where("count > 1").select(*key))
+    turn = F.row_number().over(Window.partitionBy(*key).orderBy("late", *ARRIVAL))
+    ranked = rows.join(twice, list(key), "left_semi").withColumn("_turn", turn)
+    return ranked.where("_turn > 1").select(*ARRIVAL)
 
 
-def _merge(kind: Kind, lake: Lake, rows: DataFrame) -> None:
-    """Puts winners in: those of events that silver does not have are appended, the few others merged.
+def _merge(kind: Kind, lake: Lake, opened: DataFrame) -> DataFrame:
+    """Puts winners in: those of events that silver does not have are appended, the few others merged. Returns where
+    the records are that could not be read.
 
-    A MERGE moves every column of every row through two shuffles, only to find that nearly all of them are new. Which
-    keys are known is asked of the keys alone. Repeated after a kill in between, what was appended is known.
+    A MERGE moves every column of every row through two shuffles, only to find that nearly all of them are new. What
+    is new is asked of a few columns alone; these are kept meanwhile, and the rest is opened once more to be written:
+    whole rows of millions of events would fill the memory. Repeated after a kill in between, what was appended is
+    known.
     """
-    spark, winners = rows.sparkSession, first_copies(rows, kind.key)
-    days.mark(lake.dirty, _touched(spark, kind, lake, winners))
-    table = DeltaTable.forPath(spark, kind.table(lake))
-    keys = winners.select(*kind.key)
-    known = _small(keys.join(table.toDF().select(*kind.key), list(kind.key), "left_semi"))
-    again = winners.join(known, list(kind.key), "left_semi")
-    if not again.isEmpty():
-        same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
-        earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
-        earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
-        table.alias("t").merge(again.alias("s"), same).whenMatchedUpdateAll(earlier).execute()
-    new = winners.join(known, list(kind.key), "left_anti")
-    new.write.format("delta").mode("append").save(kind.table(lake))
+    spark, table = opened.sparkSession, DeltaTable.forPath(opened.sparkSession, kind.table(lake))
+    looked = _looked_at(opened, kind).persist()
+    try:
+        readable = looked.where("readable")
+        copies = later_copies(readable, kind.key).localCheckpoint()
+        winners = readable.join(small(copies), list(ARRIVAL), "left_anti")
+        days.mark(lake.dirty, _touched(spark, kind, lake, winners))
+        known = small(winners.select(*kind.key).join(table.toDF().select(*kind.key), list(kind.key), "left_semi"))
+        again = winners.join(known, list(kind.key), "left_semi").select(*ARRIVAL).localCheckpoint()
+        rows = decoded(opened, kind)
+        if not again.isEmpty():
+            same = " AND ".join(f"t.{name} = s.{name}" for name in kind.key)
+            earlier = "struct(s.late, s.topic, s.source_partition, s.source_offset)"
+            earlier += " < struct(t.late, t.topic, t.source_partition, t.source_offset)"
+            source = rows.join(small(again), list(ARRIVAL), "left_semi").alias("s")
+            table.alias("t").merge(source, same).whenMatchedUpdateAll(earlier).execute()
+        new = rows.join(small(copies.union(again)), list(ARRIVAL), "left_anti")
+        new.write.format("delta").mode("append").save(kind.table(lake))
+        return _places(looked.where("NOT readable").withColumn("day", F.col("taken_on"))).localCheckpoint()
+    finally:
+        looked.unpersist()
 
 
-def _small(keys: DataFrame) -> DataFrame:
-    """Keys worked out once, and sent to every task when they are few, as they are but for a day that is taken again."""
-    found = keys.localCheckpoint()
-    return F.broadcast(found) if found.count() <= FEW else found
+def _looked_at(opened: DataFrame, kind: Kind) -> DataFrame:
+    """What decides of a record: its key, place, day, and whose or what it speaks of; and whether it can be read."""
+    flat = _flat(opened, kind)
+    of: dict[str, list[Column]] = {
+        "event": [F.col("user_key"), F.when(F.col("event_type").isin(*WORDS), _object()).alias("object")],
+        "content": [F.col("video_id")],
+        "account": [F.col("user_key")],
+        "served": [],
+    }
+    place = ("partition", "offset", "schema_id", "bytes", "taken_on", "readable")
+    return flat.select(*kind.key, "late", "day", *ARRIVAL, *place, *of[kind.schema])
+
+
+def _object() -> Column:
+    """What an event speaks of."""
+    return F.coalesce("video_id", "target_user_key")
 
 
 def _touched(spark: SparkSession, kind: Kind, lake: Lake, rows: DataFrame) -> list[date]:
@@ -185,9 +211,9 @@ def _touched(spark: SparkSession, kind: Kind, lake: Lake, rows: DataFrame) -> li
     events = spark.read.format("delta").load(lake.events)
     if kind.schema == "event":
         key = ["app_id", "user_key"]
-        of: list[Column | str] = [*key, F.coalesce("video_id", "target_user_key").alias("object")]
-        words = rows.where(F.col("event_type").isin(*WORDS)).select(*of).distinct()
-        before = events.where(F.col("event_type").isin(*WORDS)).select(*of, "day")
+        words = rows.where("object IS NOT NULL").select(*key, "object").distinct()
+        spoken = events.where(F.col("event_type").isin(*WORDS))
+        before = spoken.select(*key, _object().alias("object"), "day")
         found.append(before.join(words, [*key, "object"], "left_semi").select("day"))
     else:
         subject = "video_id" if kind.schema == "content" else "user_key"

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from foryou.lake import days
+from foryou.lake.session import SETTINGS, session
 from foryou.local import lifecycle, state
 from foryou.local.home import Home
 from foryou.local.process_id import ProcessId, marked
 from foryou.local.state import StackState
 from foryou.service.settings import REPO, Settings
+
+from . import live_lake
 
 OFFSET = "1000"
 UP_S = 300.0
@@ -85,3 +89,28 @@ def stack():
     yield local
     local.down()
     assert local.processes == []
+
+
+# The night's own settings, for few rows: they are seconds of work, and compiling takes most of them.
+# The first compiler alone has too little room for what Spark generates, unless it is told.
+QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+FOR_FEW_ROWS = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    "spark.driver.extraJavaOptions": f"{SETTINGS['spark.driver.extraJavaOptions']} {QUICK}",
+}
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """One Spark for all tests."""
+    return session("tests", FOR_FEW_ROWS)
+
+
+@pytest.fixture(scope="session")
+def live(spark, tmp_path_factory):
+    """A whole lake of events that came by the live door, its stack down. Whoever changes it puts it back."""
+    events, broken = list(live_lake.on_time(count=800)), [b"", b"not Avro at all"]
+    found = live_lake.made(spark, tmp_path_factory.mktemp("home"), events, broken=broken)
+    days.unmark(found.lake.dirty, days.marked(found.lake.dirty))
+    return found

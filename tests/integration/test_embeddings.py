@@ -10,17 +10,11 @@ from bench.history import lived
 from foryou.lake.embedding_night import learn, measured, models, publish_day
 from foryou.lake.embedding_rules import EmbeddingRules
 from foryou.lake.embeddings import Window, strengths
-from foryou.lake.session import session
 from foryou.lake.tables import Lake
 from foryou.lake.vector_version import current
 
 DAY = date(2026, 11, 20)
 RULES = EmbeddingRules.load()
-
-
-@pytest.fixture(scope="module")
-def spark():
-    return session("embeddings tests")
 
 
 @pytest.fixture(scope="module")

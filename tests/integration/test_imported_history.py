@@ -11,7 +11,6 @@ from foryou.contract.lateness import LATENESS_BOUND_MS
 from foryou.lake import bronze, days, silver
 from foryou.lake.clean import Silver, clean
 from foryou.lake.history import Order, import_history
-from foryou.lake.session import session
 from foryou.lake.sources import source
 from foryou.lake.tables import Lake
 from foryou.simulator.history import Plan, write_history
@@ -21,14 +20,13 @@ IDENTITY = Identity(b"s" * 32)
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_history_arrives_whole_and_once_and_its_bots_are_flagged(tmp_path):
+def test_history_arrives_whole_and_once_and_its_bots_are_flagged(spark, tmp_path):
     history = write_history(tmp_path / "past", Plan(UNTIL, weeks=2 / 7, people=40, videos=8_000))
     lake = Lake(tmp_path / "lake")
     events = sorted(history.folder.glob("events-*.parquet"))
     for files in ([history.folder / "videos.parquet", history.folder / "people.parquet"], events, events):
         order = Order(tuple(source(path, None) for path in files), "demo", clock_ms=UNTIL)
         import_history(lake, IDENTITY, order)
-    spark = session("tests")
     bronze.ensure(spark, lake)
     assert len(bronze.from_inbox(spark, lake)) == 2
     silver.refine(spark, lake)

@@ -23,7 +23,6 @@ from foryou.lake import bronze, days, silver
 from foryou.lake import tiles as spark_tiles
 from foryou.lake.clean import Silver
 from foryou.lake.clean import clean as clean_rows
-from foryou.lake.session import session
 from foryou.lake.tables import Lake
 from foryou.local import state as stack_state
 
@@ -182,7 +181,7 @@ def by_spark(view: View, rows: Any) -> dict[Key, Any]:
         (
             ((row[view.entity], row[view.facet] if view.facet else None, row["tile_ms"], row["tile_start"]),
              row["n"], row["first_ms"], row["last_ms"], tuple(_value(m.op, row[m.name]) for m in view.measures))
-            for row in spark_tiles.tiles(view, rows).collect()
+            for row in spark_tiles.tiles(view, rows).toArrow().to_pylist()
         ),
     )  # fmt: skip
 
@@ -223,7 +222,11 @@ def differences(
 
 
 def _value(op: Any, value: Any) -> Any:
-    return [tuple(record) for record in value] if isinstance(op, Collect) and value else value or _zero(op)
+    return [_record(record) for record in value] if isinstance(op, Collect) and value else value or _zero(op)
+
+
+def _record(record: Any) -> tuple[Any, ...]:
+    return tuple(record.values() if isinstance(record, dict) else record)
 
 
 def _zero(op: Any) -> Any:
@@ -259,7 +262,7 @@ def clean_rows_of_the_lake(spark: Any, lake: Lake, settings: Any, app_id: str) -
 
 @pytest.mark.timeout(900)
 def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kill_in_the_middle_of_a_checkpoint(
-    stack: Any, tmp_path: Path
+    stack: Any, spark: Any, tmp_path: Path
 ) -> None:
     app_id, now_ms = f"laws{SEED}x{os.getpid()}", time.time_ns() // 1_000_000
     lanes = Lanes(stack.settings)
@@ -295,7 +298,7 @@ def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kil
         until("the store equals the oracle", equal, within_s=60, every_s=2.0)
     except AssertionError:
         raise AssertionError(f"seed {SEED}: {len(last)} tiles differ, among them\n" + "\n".join(last[:5])) from None
-    rows = clean_rows_of_the_lake(session("tests"), Lake(tmp_path / "lake"), stack.settings, app_id)
+    rows = clean_rows_of_the_lake(spark, Lake(tmp_path / "lake"), stack.settings, app_id)
     last[:] = wrong_in_spark(rows, clean)
     assert not last, f"seed {SEED}: {len(last)} of Spark's tiles differ, among them\n" + "\n".join(last[:5])
     scanner = Scanner(stack.settings.kafka)

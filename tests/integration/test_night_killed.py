@@ -23,6 +23,7 @@ from foryou.local import lifecycle
 from foryou.service.settings import Settings
 
 from . import generated
+from .conftest import QUICK
 from .inbox import lay_down
 from .lanes import until
 from .night_hashes import of_clickhouse, of_lake, of_store
@@ -35,8 +36,6 @@ TODAY = days.day_of(time.time_ns() // 1_000_000)
 DAY = days.day_of(days.start_of(TODAY) - 2 * days.DAY_MS)
 NOW = days.start_of(DAY) + 14 * 3_600_000
 WHOLE = "night00"
-# The night's Spark compiles less: these are seconds of work, and compiling takes most of them.
-QUICK = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 pytestmark = pytest.mark.timeout(1_200)
 
 
@@ -50,7 +49,7 @@ def night(tmp_path_factory):
     lifecycle.start(settings, environ | {"FORYOU_ONLY": PARTS})
     state = lifecycle.wait_ready(settings, 120)
     assert state is not None and state.ready, state
-    yield settings, environ | QUICK
+    yield settings, environ | {"JDK_JAVA_OPTIONS": QUICK}
     lifecycle.stop(settings)
 
 

@@ -17,7 +17,6 @@ from foryou.features.definitions import VIEWS
 from foryou.features.operations import Collect, Latest
 from foryou.lake import days
 from foryou.lake.bronze import save_schema
-from foryou.lake.session import session
 from foryou.lake.speed_topics import days_held, read
 from foryou.lake.tables import Lake
 from foryou.local.home import Home
@@ -82,7 +81,7 @@ def verdict(of, offset, **fields):
     return row | ({"time": START} if of == "clean" else {}) | fields
 
 
-def test_it_reads_what_the_speed_layer_said(kafka, encode):
+def test_it_reads_what_the_speed_layer_said(spark, kafka, encode):
     lake, encoders = encode
     producer = Producer({"bootstrap.servers": kafka})
     tiles = [tile(0, 1, 9, 9), tile(0, 2, 3, 3), tile(0, 2, 5, 5), tile(0, 2, 4, 4)]  # the last one is a replay
@@ -97,7 +96,7 @@ def test_it_reads_what_the_speed_layer_said(kafka, encode):
         producer.produce(f"events.{name}.v1", encoders["apart"](verdict("apart", offset)), "demo|uk_ann", 0)
     assert producer.flush(20) == 0
 
-    speed, kept = read(session("tests"), lake, list(VIEWS.values()), TODAY, kafka, "http://127.0.0.1:9/none")
+    speed, kept = read(spark, lake, list(VIEWS.values()), TODAY, kafka, "http://127.0.0.1:9/none")
     found = {row["video_id"]: row.asDict() for row in speed.tiles[VIEW.full_name].collect()}
     assert set(found) == {"v1", "v2"}
     told = {name: found["v1"][name] for name in ("n", "plays", "first_ms", "last_ms")}

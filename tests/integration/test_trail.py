@@ -8,18 +8,12 @@ from typer.testing import CliRunner
 from foryou.cli.app import app
 from foryou.features.definitions import VIEWS
 from foryou.lake.ledger import Place
-from foryou.lake.session import session
 from foryou.lake.trail import trail
 
-from .live_lake import NOW, made, on_time
+from .live_lake import NOW
 
 ACTION = "events.action.v1"
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    return made(session("tests"), tmp_path_factory.mktemp("home"), list(on_time(count=800)))
 
 
 def copied(live):

@@ -17,7 +17,7 @@ from foryou.features.compilers.spark import spark_type
 from foryou.features.definitions import VIEWS
 from foryou.features.operations import DAY
 from foryou.lake.delta_files import live_files, read
-from foryou.lake.session import session, submit_settings
+from foryou.lake.session import submit_settings
 from foryou.lake.tables import Lake
 from foryou.lake.training import NOT_LOGGED, labels_of, with_past, with_the_day_before
 
@@ -27,11 +27,6 @@ ROOT = Path(__file__).parents[2]
 NOON = 1_795_176_000_000
 TODAY = date(2026, 11, 20)
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def spark():
-    return session("tests")
 
 
 def item(name, position):

@@ -17,7 +17,6 @@ from pyspark.sql.types import (
 )
 
 from foryou.lake.partitions import replace_day
-from foryou.lake.session import session
 from foryou.lake.trends import COLUMNS, Rules, confidence_of, growth_of, trends
 
 from . import naive_trends
@@ -86,15 +85,6 @@ def some_day(seed, events=4_000):
         for number in range(60)
     ]  # fmt: skip
     return clean, content
-
-
-@pytest.fixture(scope="module")
-def spark():
-    spark = session("trends tests")
-    before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "2")  # so few rows want few tasks
-    yield spark
-    spark.conf.set("spark.sql.shuffle.partitions", before)
 
 
 def found(spark, clean, content, day=DAY):

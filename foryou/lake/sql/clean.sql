@@ -60,37 +60,36 @@ FROM (
 )
 WHERE switches_on AND (withdrawn_at IS NULL OR withdrawn_at - `time` > :bound);
 
+-- view: minutes
+-- How many events a person's minutes hold: counted once for bots and for busy minutes.
+SELECT app_id, user_key, day, `time` DIV 60000 AS minute, COUNT(*) AS events
+FROM events
+GROUP BY app_id, user_key, day, `time` DIV 60000;
+
 -- view: bots
 -- People, or what looks like one, by stated rules: more than :most_per_hour events in an hour of a day.
 SELECT DISTINCT app_id, user_key, day
-FROM (SELECT app_id, user_key, day, `time` DIV 3600000 AS hour FROM events)
-GROUP BY app_id, user_key, day, hour
-HAVING COUNT(*) > :most_per_hour;
+FROM minutes
+GROUP BY app_id, user_key, day, minute DIV 60
+HAVING SUM(events) > :most_per_hour;
 
--- view: busy
--- Minutes that hold more than a tile collects.
-SELECT app_id, user_key, `time` DIV 60000 AS minute
-FROM events
-GROUP BY app_id, user_key, `time` DIV 60000
-HAVING COUNT(*) > :most_collected;
+-- view: numbered
+-- Events of minutes that hold more than a tile collects, by order of arrival. Few, so they are looked up: numbering all
+-- would move all columns of every event through a shuffle.
+SELECT app_id, event_id,
+       CAST(ROW_NUMBER() OVER (PARTITION BY app_id, user_key, `time` DIV 60000
+                               ORDER BY topic, source_partition, source_offset) AS BIGINT) AS nth
+FROM events AS e
+LEFT SEMI JOIN (SELECT * FROM minutes WHERE events > :most_collected) AS b
+  ON b.app_id = e.app_id AND b.user_key = e.user_key AND b.minute = e.`time` DIV 60000;
 
 -- view: spoken
--- Only words are looked up among those that stand, and only busy minutes are numbered: either would else move all
--- columns of every event through a shuffle.
+-- Only words are looked up among those that stand, for the same reason.
 SELECT e.*, CASE WHEN s.event_id IS NOT NULL THEN 1 ELSE 0 END AS relation_on
 FROM events AS e LEFT JOIN standing AS s ON s.app_id = e.app_id AND s.event_id = e.event_id
 WHERE e.relation IS NOT NULL AND e.object IS NOT NULL
 UNION ALL
 SELECT *, CAST(NULL AS INT) FROM events WHERE relation IS NULL OR object IS NULL;
-
--- view: numbered
-SELECT /*+ BROADCAST(busy) */ e.*,
-       CAST(ROW_NUMBER() OVER (PARTITION BY e.app_id, e.user_key, e.`time` DIV 60000
-                               ORDER BY e.topic, e.source_partition, e.source_offset) AS BIGINT) AS nth
-FROM spoken AS e LEFT SEMI JOIN busy ON busy.app_id = e.app_id AND busy.user_key = e.user_key AND busy.minute = e.`time` DIV 60000
-UNION ALL
-SELECT /*+ BROADCAST(busy) */ e.*, CAST(0 AS BIGINT) AS nth
-FROM spoken AS e LEFT ANTI JOIN busy ON busy.app_id = e.app_id AND busy.user_key = e.user_key AND busy.minute = e.`time` DIV 60000;
 
 -- view: clean
 SELECT /*+ BROADCAST(b) */ :event, e.`time`,
@@ -100,11 +99,12 @@ SELECT /*+ BROADCAST(b) */ :event, e.`time`,
        e.relation_on,
        CAST(NULL AS BIGINT) AS cancels_time, CAST(NULL AS STRING) AS cancels_event_id,
        e.source_partition, e.source_offset,
-       e.nth,
+       COALESCE(n.nth, 0) AS nth,
        e.late,
        b.user_key IS NOT NULL AS flagged,
        e.day
-FROM numbered AS e
+FROM spoken AS e
+LEFT JOIN numbered AS n ON n.app_id = e.app_id AND n.event_id = e.event_id
 LEFT JOIN video_versions AS v
   ON v.app_id = e.app_id AND v.video_id = e.video_id AND e.received_at >= v.valid_from AND e.received_at < v.valid_to
 LEFT JOIN person_versions AS p
