@@ -1,15 +1,18 @@
 """What the forwarder asks of Kafka, and Kafka itself."""
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 MAX_RECORD_BYTES = 3 << 20
 PROBE_S = 2.0
+LOOK_S = 5.0
 _NEVER = (  # errors of one record, which no second try mends
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_RECORD,
@@ -54,9 +57,13 @@ class KafkaSender:
     """An idempotent producer that tries for ever, until all brokers are away or `stopping` says so."""
 
     def __init__(self, bootstrap: str, stopping: Callable[[], bool] = lambda: False) -> None:
-        self._bootstrap, self._stopping = bootstrap, stopping
+        self._stopping = stopping
         self._away: str | None = None
         self._unwanted: list[Unwanted] = []
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._ids: Mapping[str, str] = {}
+        self._asked: dict[str, Future[Any]] = {}
+        self._asked_s = 0.0
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -84,20 +91,38 @@ class KafkaSender:
         )
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
-        admin = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+        self._ids = self._found(self._ask(topics), PROBE_S + 1.0)
+        return self._ids
+
+    def _ask(self, topics: Collection[str]) -> "dict[str, Future[Any]]":
+        self._asked_s = time.monotonic()
         try:
-            asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=PROBE_S)
+            asked: dict[str, Future[Any]] = self._admin.describe_topics(
+                TopicCollection(list(topics)), request_timeout=PROBE_S
+            )
         except KafkaException as error:
             raise Away(str(error)) from error
+        return asked
+
+    def _found(self, asked: "dict[str, Future[Any]]", timeout_s: float) -> Mapping[str, str]:
         found = {}
         for name, future in asked.items():
             try:
-                found[name] = str(future.result(PROBE_S + 1.0).topic_id)
+                found[name] = str(future.result(timeout_s).topic_id)
             except (KafkaException, TimeoutError) as error:
                 known = isinstance(error, KafkaException)
                 if not known or error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise Away(str(error)) from error
         return found
+
+    def _look(self) -> None:
+        """Asks now and then, without waiting for the answer, whether the topics are still those of the beginning."""
+        if self._asked and all(future.done() for future in self._asked.values()):
+            asked, self._asked = self._asked, {}
+            if self._found(asked, 0.0) != self._ids:
+                raise Away("a topic was made anew")
+        elif not self._asked and self._ids and time.monotonic() - self._asked_s > LOOK_S:
+            self._asked = self._ask(self._ids)
 
     def send(self, topic: str, key: str, value: bytes) -> None:
         while True:
@@ -133,6 +158,7 @@ class KafkaSender:
             raise Away(self._away)
         if self._stopping():
             raise Away("stopping")
+        self._look()
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
