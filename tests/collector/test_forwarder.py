@@ -34,11 +34,17 @@ class Bench:
         self.forwarder = self.start()
         self._number = itertools.count()
 
-    def start(self):
+    def start(self, **changes):
         """Another process, after the one before was killed."""
         clock = lambda: self.now_s  # noqa: E731
         return Forwarder(
-            self.folder, self.kafka.connect, lambda: ENCODERS, self.metrics, keep_s=10 * MINUTE, clock_s=clock
+            self.folder,
+            self.kafka.connect,
+            lambda: ENCODERS,
+            self.metrics,
+            keep_s=10 * MINUTE,
+            clock_s=clock,
+            **changes,
         )
 
     def take(self, count, **changes):
@@ -155,6 +161,19 @@ def test_segments_are_kept_for_a_time_after_kafka_has_them_and_the_last_one_for_
     bench.now_s += 2 * MINUTE
     bench.forward()
     assert len(segments(bench.folder)) == 1
+
+
+def test_a_crowded_log_lets_go_of_what_kafka_has_before_its_time(bench):
+    bench.take(20, segment_bytes=700)
+    there = segments(bench.folder)
+    size = sum(each.path.stat().st_size for each in there)
+    bench.forwarder = bench.start(quota_bytes=size)
+    bench.forward()
+
+    left = segments(bench.folder)
+    assert left == there[len(there) - len(left) :]
+    assert 1 < len(left) < len(there)
+    assert sum(each.path.stat().st_size for each in left) <= size / 2
 
 
 def test_nothing_that_kafka_does_not_have_is_deleted_however_old(bench):

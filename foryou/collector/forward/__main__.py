@@ -33,7 +33,14 @@ def main() -> None:
     def connect() -> KafkaSender:
         return KafkaSender(settings.kafka, forwarder.stopping)
 
-    forwarder = Forwarder(settings.log_folder, connect, encoders.current, metrics, keep_s=settings.log_keep_s)
+    forwarder = Forwarder(
+        settings.log_folder,
+        connect,
+        encoders.current,
+        metrics,
+        keep_s=settings.log_keep_s,
+        quota_bytes=settings.log_quota_mb << 20,
+    )
     thread = threading.Thread(target=_run, args=(forwarder,), name="forward", daemon=True)
 
     def start(_: object) -> None:

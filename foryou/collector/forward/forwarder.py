@@ -17,9 +17,10 @@ import msgspec
 from foryou.collector.forward import checkpoint as checkpoints
 from foryou.collector.forward.sender import Away, Sender, Unwanted
 from foryou.collector.log import event_log
+from foryou.collector.log.disk_log import QUOTA_BYTES
 from foryou.collector.log.event_log import LogRecord
 from foryou.collector.log.frames import Bad, Frame
-from foryou.collector.log.segments import ASIDE, Position, Segment, segments, set_aside, size_of
+from foryou.collector.log.segments import ASIDE, Position, Segment, bytes_in, segments, set_aside, size_of
 from foryou.collector.log.tail import Piece, Tail
 from foryou.contract.codec import Encoder
 from foryou.service.metrics import Metrics
@@ -27,6 +28,7 @@ from foryou.service.metrics import Metrics
 log = logging.getLogger(__name__)
 
 KEEP_S = 600.0
+CROWDED = 0.5  # of the quota: from there on, what Kafka has goes before its time, so that new events have room
 ASIDE_KEEP_S = 7 * 86_400.0
 SAVE_S = 0.1
 TIDY_S = 1.0
@@ -45,10 +47,12 @@ class Forwarder:
         metrics: Metrics,
         *,
         keep_s: float = KEEP_S,
+        quota_bytes: int = QUOTA_BYTES,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder, self._connect, self._encoders = folder, connect, encoders
         self._keep_s, self._clock_s = keep_s, clock_s
+        self._crowded_bytes = int(CROWDED * quota_bytes)
         self._metrics = metrics
         self._behind = metrics.gauge("foryou_forwarder_behind_bytes")
         self._up = metrics.gauge("foryou_forwarder_kafka_up")
@@ -235,9 +239,13 @@ class Forwarder:
         there = segments(self._folder)
         place = self._place(there) or Position()
         self._behind.set(sum(size_of(each.path) for each in there if each.number >= place.segment) - place.offset)
+        too_many = bytes_in(self._folder) - self._crowded_bytes
         for segment in there[:-1]:
-            done = segment.number < place.segment
-            if done and now_s - self._done_s.setdefault(segment.number, now_s) >= self._keep_s:
+            if segment.number >= place.segment:
+                break
+            kept_s = now_s - self._done_s.setdefault(segment.number, now_s)
+            if kept_s >= self._keep_s or too_many > 0:
+                too_many -= size_of(segment.path)
                 segment.path.unlink(missing_ok=True)
                 self._done_s.pop(segment.number)
         for path in (self._folder / ASIDE).glob("*"):

@@ -60,11 +60,12 @@ class DiskLog:
         metrics: Metrics,
         *,
         quota_bytes: int = QUOTA_BYTES,
-        segment_bytes: int = SEGMENT_BYTES,
+        segment_bytes: int | None = None,
         disk: Disk | None = None,
         end_process: Callable[[str], None] = _end_process,
     ) -> None:
-        self._folder, self._quota, self._segment_bytes = folder, quota_bytes, segment_bytes
+        self._folder, self._quota = folder, quota_bytes
+        self._segment_bytes = segment_bytes or min(SEGMENT_BYTES, quota_bytes // 16)  # only whole segments are deleted
         self._disk, self._end_process = disk or Disk(), end_process
         self._lock = lock(folder, "collector")
         self._counts(metrics)
