@@ -54,6 +54,8 @@ class Drill:
             done.append(f"{time.monotonic() - begin:.1f} s {fault}")
             self._break(fault, rng)
         result = load.done()
+        if not result.events:
+            raise RuntimeError("nothing was acknowledged: this run says nothing")
         self.clients.append(Client(run, result.sent, acked))
         self.heal()
         self.drain()

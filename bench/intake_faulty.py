@@ -1,7 +1,8 @@
 """The collector with a disk that fails when told, or as a build that is broken on purpose.
 
-The drill runs it as `python -m bench.intake_faulty` and writes what shall happen into the file `fault` of FORYOU_HOME: ENOSPC or EIO. FORYOU_DRILL_BREAK=early makes
-a collector that acknowledges what it has not written yet; the checker must find what it loses.
+The drill runs it as `python -m bench.intake_faulty`, and writes what shall happen into the file `fault` of FORYOU_HOME:
+ENOSPC or EIO. FORYOU_DRILL_BREAK=early makes a collector that acknowledges what it has not written yet: the checker
+must find what that loses.
 """
 
 import errno

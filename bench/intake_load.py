@@ -14,6 +14,7 @@ from array import array
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -79,8 +80,7 @@ class _Viewer(asyncio.Protocol):
         self._seq = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one but for its class
         self.load.opened(self)
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -51,6 +51,7 @@ class RegistryDouble:
 
     def close(self) -> None:
         self._server.shutdown()
+        self._server.server_close()
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Intake:
     def _ours(self, name: str, module: str, env: Mapping[str, str], *, live: bool = False) -> Process:
         url = self.settings.url(name)
         port = self.settings.ports[name]
-        healthy = (lambda: _listens(port)) if live else (lambda: probe.healthz(url) is None)
+        healthy = (lambda: listens(port)) if live else (lambda: probe.healthz(url) is None)
         return Process((sys.executable, "-m", module), env, self.home.logs / f"{name}.log", healthy)
 
     @property
@@ -197,6 +198,7 @@ class Loading:
         return self._process.poll() is not None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something takes connections there."""
     with socket.socket() as probing:
         return probing.connect_ex(("127.0.0.1", port)) == 0

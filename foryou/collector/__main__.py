@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ def main() -> None:
 
     router = Router(metrics, log.waiting_for, detail=detail, max_in_flight=MAX_IN_FLIGHT)
     add_doors(router, Door(secrets.write_keys, Gate(secrets.identity), log, metrics))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a phone that is there holds a connection
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # what is there now stays: no collection has to look at it
