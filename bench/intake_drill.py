@@ -16,7 +16,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -107,14 +106,13 @@ class Drill:
             time.sleep(0.2)
 
 
-def broken_build(settings: Settings, make: Callable[[Settings], Intake], folder: Path) -> Report:
-    """The checker's verdict on a collector that acknowledges before it writes, killed once."""
+def broken_build(intake: Intake, folder: Path, run: int) -> Report:
+    """The checker's verdict on a collector that acknowledges before it writes, killed twice."""
     os.environ["FORYOU_DRILL_BREAK"] = "early"
-    intake = make(settings)
     try:
         intake.start()
         drill = Drill(intake, folder, ("collector",))
-        drill.run(1, 0xBAD, seconds=2.0, faults=2)
+        drill.run(1, run, seconds=2.0, faults=2)
         return drill.check()
     finally:
         intake.stop()
@@ -143,9 +141,8 @@ def main() -> int:
                 break
     finally:
         intake.stop()
-    broken = broken_build(
-        dataclasses.replace(settings, home=folder / "broken"), lambda s: Intake(s, module="bench.intake_faulty"), folder
-    )
+    intake = Intake(dataclasses.replace(settings, home=folder / "broken"), module="bench.intake_faulty")
+    broken = broken_build(intake, folder, 0xBAD)
     console.print(f"a build that acknowledges early: {broken}", highlight=False)
     caught = bool(broken.lost)
     found = {"runs": len(drill.clients), "acknowledged": report.acknowledged, "lost": len(report.lost)}

@@ -139,6 +139,20 @@ def test_an_emptied_kafka_gets_all_that_is_kept(bench):
     assert bench.sent() == list(range(15))
 
 
+def test_after_a_new_start_of_the_machine_kafka_gets_all_that_is_kept(bench):
+    bench.forwarder = bench.start(boot="monday")
+    bench.take(10)
+    bench.forward()
+    bench.forwarder = bench.start(boot="monday")
+    bench.forward()
+    assert bench.sent() == list(range(10))
+
+    bench.forwarder = bench.start(boot="tuesday")
+    bench.forward()
+    bench.forward()
+    assert bench.sent() == [*range(10), *range(10)]
+
+
 def test_who_asks_for_it_gets_all_that_is_kept_once_more(bench):
     bench.take(10)
     bench.forward()

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 from foryou.collector.door import REJECTED
 from foryou.collector.encoders import Encoders
@@ -15,6 +16,7 @@ from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 NICE = 5  # the door goes before: an event that waits in the log is safe, a phone that waits is not
 
 
@@ -40,6 +42,7 @@ def main() -> None:
         metrics,
         keep_s=settings.log_keep_s,
         quota_bytes=settings.log_quota_mb << 20,
+        boot=BOOT.read_text("ascii").strip(),
     )
     thread = threading.Thread(target=_run, args=(forwarder,), name="forward", daemon=True)
 

@@ -15,13 +15,14 @@ RESEND = "resend"  # a file of this name asks the forwarder to send all that is 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before `offset` of `segment` (a file's name) is in the topics with these ids. `at_ms`: when the
-    forwarder last said so.
+    """Everything before `offset` of `segment` (a file's name) is in the topics with these ids. `boot`: of which start
+    of the machine that was true; `at_ms`: when the forwarder last said so.
     """
 
     segment: str = ""
     offset: int = 0
     topics: dict[str, str] = field(default_factory=dict)
+    boot: str = ""
     waiting_for: list[str] = field(default_factory=list)
     at_ms: int = 0
 

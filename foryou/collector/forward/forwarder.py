@@ -48,6 +48,7 @@ class Forwarder:
         *,
         keep_s: float = KEEP_S,
         quota_bytes: int = QUOTA_BYTES,
+        boot: str = "",
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder, self._connect, self._encoders = folder, connect, encoders
@@ -57,6 +58,8 @@ class Forwarder:
         self._behind = metrics.gauge("foryou_forwarder_behind_bytes")
         self._up = metrics.gauge("foryou_forwarder_kafka_up")
         self._checkpoint = checkpoints.load(folder)
+        self._rebooted = self._checkpoint.boot not in ("", boot)
+        self._checkpoint = replace(self._checkpoint, boot=boot)
         self._saved_s = self._tidied_s = 0.0
         self._done_s: dict[int, float] = {}  # segment → when this process first saw that Kafka has all of it
         self._expected: tuple[int, int] | None = None  # (segment, number) of the frame that comes next
@@ -110,6 +113,10 @@ class Forwarder:
         if new:
             log.warning("these topics are new: all that is kept is sent again", extra={"topics": new})
             self._again()
+        elif self._rebooted:
+            log.warning("the machine was started anew: all that is kept is sent again")  # a broker acks before it syncs
+            self._again()
+        self._rebooted = False
         self._checkpoint = replace(self._checkpoint, topics=dict(found))
         self._lacks = []
         self._up.set(1)
