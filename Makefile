@@ -48,6 +48,13 @@ bench-fresh: install ## POST to the new value read through Feast by another proc
 bench-ack: install ## POST to acknowledgement
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.collector_ack --rate 1000 --seconds 20 $(ARGS)
 
+bench-intake: install ## the collector: capacity, acks with Kafka up, frozen, flapping, killed, 10,000 connections, drain, a 10x step, peers
+	@$(MAIN)/python -m bench.intake $(ARGS)
+
+drill-intake: install ## kill -9, freezes, full and failing disks under load, thirty seeds; an independent checker reads what is left
+	@$(MAIN)/python -m bench.intake_drill --seeds 30 $(ARGS)
+.PHONY: bench-intake drill-intake
+
 bench-feed: install ## simulated enjoyment against random and popular pages, five seeds with intervals
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed --seeds 1 2 3 4 5 $(ARGS)
 

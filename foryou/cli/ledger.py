@@ -104,6 +104,8 @@ def _door(settings: Settings, notes: list[str]) -> list[Line]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             term = sample.name.removeprefix("foryou_collector_").removesuffix("_total")
+            if sample.name == "foryou_collector_log_alarm" and sample.value:
+                notes.append("The collector's log fills up: Kafka does not take it, or the forwarder does not run.")
             if term in ("received", "accepted", "rejected", "limited") and "lane" in sample.labels:
                 counted.setdefault(sample.labels["lane"], {})[term] = int(sample.value)
     notes.append(

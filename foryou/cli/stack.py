@@ -20,6 +20,7 @@ from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
 
 UP_S = 240.0
+SERVED = ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
 
 
 def up(
@@ -27,8 +28,8 @@ def up(
 ) -> None:
     """Starts everything and waits until it is healthy.
 
-    Kafka, the schema registry, Flink with its job, the collector, the store and
-    the ranker start by dependency on health checks and stay up in the
+    Kafka, the schema registry, Flink with its job, the collector, its forwarder,
+    the store and the ranker start by dependency on health checks and stay up in the
     background, watched: what dies is started again. After a crash, or a kill -9
     of everything, `foryou up` again brings all data, schema ids and job state
     back.
@@ -119,7 +120,10 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
         "addresses": {
             "kafka": settings.kafka,
             "registry": settings.registry_url,
-            **{name: settings.url(name) for name in ("flink", "collector", "store", "ranker", "supervisor")},
+            **{
+                name: settings.url(name)
+                for name in ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
+            },
         },
         "parts": parts,
     }

@@ -1,4 +1,4 @@
-"""The door: who knocks, what they bring, what they are told. Bytes in, gate, Kafka, verdicts out."""
+"""The door: who knocks, what they bring, what they are told. Bytes in, gate, log, verdicts out."""
 
 import base64
 import binascii
@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
+from foryou.collector.log.event_log import EventLog, LogRecord, LogUnavailable
 from foryou.collector.split import Unsplittable, media_type, split
-from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
 from foryou.service.metrics import Metrics
@@ -32,21 +31,21 @@ class Verdicts:
 
 
 class Door:
-    """Takes posts of one stack. `encoders` gives the Avro encoder of a topic once the registry has answered."""
+    """Takes posts of one stack. `seal` is what happens to refused bytes before they are kept."""
 
     def __init__(
         self,
         write_keys: Mapping[str, str],
         gate: Gate,
         log: EventLog,
-        encoders: Callable[[], Mapping[str, Encoder] | None],
         metrics: Metrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        seal: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._write_keys = dict(write_keys)
         self._gate = gate
         self._log = log
-        self._encoders = encoders
+        self._seal = seal
         self._clock_ms = clock_ms
         self._metrics = metrics
         self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
@@ -61,90 +60,96 @@ class Door:
     async def post_events(self, request: Request) -> Response:
         """POST /v1/events: one event, an array, or newline-delimited JSON."""
         app_id = self._app_of(request.headers)
-        encoders = self._ready()
+        self.ready()
         now_ms = self._clock_ms()
         try:
             _refuse_encoding(request.headers)
             batch = split(request.body, request.headers.get("content-type") or "")
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            await self._refuse_whole(whole, request, app_id, now_ms)
             raise whole.problem from None
         check = self._gate.check
         checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
-        await self.settle(checked, app_id, request.path, now_ms, encoders)
+        await self.settle(checked, app_id, request.path, now_ms)
         return _answer(checked.verdicts, single=batch.single)
 
     async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
         """An event that a catalogue or account door makes of its path and body, given the time."""
         app_id = self._app_of(request.headers)
-        encoders = self._ready()
+        self.ready()
         now_ms = self._clock_ms()
         try:
             _refuse_encoding(request.headers)
             media_type(request.headers.get("content-type") or "")
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            await self._refuse_whole(whole, request, app_id, now_ms)
             raise whole.problem from None
         made = make(now_ms)
         verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms, encoders)
+        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms)
         if isinstance(verdict, Refused):
             raise _problem(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
-    async def settle(
-        self, checked: Verdicts, app_id: str, door: str, now_ms: int, encoders: Mapping[str, Encoder]
-    ) -> None:
+    async def settle(self, checked: Verdicts, app_id: str, door: str, now_ms: int) -> None:
         """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
-        records: list[LogRecord] = []
-        letters: list[LogRecord] = []
-        for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
-            if isinstance(verdict, Accepted):
-                lane = verdict.lane.value
-                records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
-            else:
-                letters.append(_dead_letter(verdict, raw, app_id, door, now_ms, encoders[REJECTED]))
+        records = [
+            LogRecord(verdict.lane, verdict.key, verdict.record)
+            if isinstance(verdict, Accepted)
+            else self._dead_letter(verdict, raw, app_id, door, now_ms)
+            for verdict, raw in zip(checked.verdicts, checked.raws, strict=True)
+        ]
         started = time.perf_counter()
-        try:
-            await self._log.append([*records, *letters])
-        except LogUnavailable as error:
-            self._turned_away.inc()
-            raise unavailable(f"the events are not stored: {error}") from error
+        await self._append(records)
         self._ack_seconds.observe(time.perf_counter() - started)
         self._count(checked.verdicts)
 
-    async def _refuse_whole(
-        self, whole: Unsplittable, request: Request, app_id: str, now_ms: int, encoders: Mapping[str, Encoder]
-    ) -> None:
+    async def _refuse_whole(self, whole: Unsplittable, request: Request, app_id: str, now_ms: int) -> None:
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        letter = _dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms, encoders[REJECTED])
+        await self._append([self._dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms)])
+        self._count([refused] * whole.count)
+
+    async def _append(self, records: list[LogRecord]) -> None:
         try:
-            await self._log.append([letter])
+            await self._log.append(records)
         except LogUnavailable as error:
             self._turned_away.inc()
             raise unavailable(f"the events are not stored: {error}") from error
-        self._count([refused] * whole.count)
+
+    def _dead_letter(self, refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int) -> LogRecord:
+        kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
+        letter = {
+            "rejected_at": now_ms,
+            "app_id": app_id,
+            "event_id": refused.event_id,
+            "door": door,
+            "reason": refused.reason,
+            "field": refused.field,
+            "detail": f"{refused.detail}; {refused.remedy}{kept}",
+            "body": self._seal(raw[:DEAD_LETTER_BYTES]),
+        }
+        return LogRecord(REJECTED, app_id, letter)
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
-        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused))
-        for lane, count in Counter(verdict.lane for verdict in verdicts).items():
-            self._counters["received"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in accepted.items():
-            self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in rejected.items():
-            self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
-        for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
-            self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        told: dict[tuple[str, str], int] = {}
+        for verdict in verdicts:
+            of = ("accepted" if isinstance(verdict, Accepted) else "rejected", verdict.lane or UNKNOWN_LANE)
+            told[of] = told.get(of, 0) + 1
+        for (what, lane), count in told.items():
+            self._counters["received"][lane].inc(count)
+            self._counters[what][lane].inc(count)
+        if any(what == "rejected" for what, _ in told):
+            reasons = Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused))
+            for reason, count in reasons.items():
+                self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
 
-    def _ready(self) -> Mapping[str, Encoder]:
-        encoders = self._encoders()
-        lacks = ["registry"] if encoders is None else self._log.waiting_for()
-        if encoders is None or lacks:
+    def ready(self) -> None:
+        """Raises a 503 Problem while the log can take nothing; asked before a body is read, and once it was."""
+        lacks = self._log.waiting_for()
+        if lacks:
             self._turned_away.inc()
             raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
-        return encoders
 
     def _app_of(self, headers: Headers) -> str:
         header = headers.get("authorization") or ""
@@ -184,21 +189,6 @@ def _refuse_encoding(headers: Headers) -> None:
         raise Unsplittable(
             Problem(415, "Unsupported encoding", told, "content-encoding", remedy, reason="bad_encoding")
         )
-
-
-def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
-    kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
-    letter = {
-        "rejected_at": now_ms,
-        "app_id": app_id,
-        "event_id": refused.event_id,
-        "door": door,
-        "reason": refused.reason,
-        "field": refused.field,
-        "detail": f"{refused.detail}; {refused.remedy}{kept}",
-        "body": raw[:DEAD_LETTER_BYTES],
-    }
-    return LogRecord(REJECTED, app_id, encoder(letter))
 
 
 def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:

@@ -47,9 +47,9 @@ def event_of(side: SideDoor, params: Mapping[str, str], body: bytes, now_ms: int
 
 def add_doors(router: Router, door: Door) -> None:
     """All the collector's paths."""
-    router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES)
+    router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES, before=door.ready)
     for side in SIDE_DOORS:
-        router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES)
+        router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES, before=door.ready)
 
 
 def _handler(side: SideDoor, door: Door) -> Handler:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from foryou.contract.depth import TOKEN, depth_exceeds
-from foryou.contract.events import MAX_BATCH, MAX_DEPTH
+from foryou.contract.depth import TOKEN
+from foryou.contract.events import MAX_BATCH
 from foryou.service.problem import Problem
 
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
@@ -84,11 +84,9 @@ def _lines(body: bytes) -> list[bytes]:
 
 
 def _array(text: bytes) -> list[bytes]:
-    if depth_exceeds(text, MAX_DEPTH + 1):
-        return _by_brackets(text)
-    try:
+    try:  # the depth of each event is the gate's matter; this decoder gives up on what is too deep for it
         return [bytes(event) for event in _raws.decode(text)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _by_brackets(text)
 
 

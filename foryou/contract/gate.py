@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from foryou.contract import plain
 from foryou.contract.codec import Record
 from foryou.contract.depth import depth_exceeds
 from foryou.contract.events import EARLIEST_MS, FUTURE_MS, MAX_DEPTH, MAX_PROPERTIES, TYPES, ClientEvent, Lane
@@ -26,11 +27,10 @@ _AT = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _MODERATIONS = ("allowed", "blocked")
 E = TypeVar("E", bound=ClientEvent)
-_decode = msgspec.json.Decoder(ClientEvent).decode
+_decode = plain.decoder(ClientEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, gc=False):  # made for every event: a dataclass takes four times as long
     """An event that may pass: its id, its lane, the record's key, and the record without any raw client id."""
 
     event_id: str

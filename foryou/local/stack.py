@@ -45,7 +45,8 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             registry_part(settings, home, jdk, JARS),
             jobmanager,
             taskmanager,
-            _ours(settings, "collector", "takes events over HTTP"),
+            _ours(settings, "collector", "takes events over HTTP, onto its log", needs=()),
+            _ours(settings, "forwarder", "the collector's log into Kafka", module="collector.forward"),
             _ours(settings, "store", "online store, Feast feature server"),
             _ours(settings, "ranker", "the feed API"),
             _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
@@ -62,14 +63,14 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
     )
 
 
-def _ours(settings: Settings, name: str, doc: str) -> Part:
+def _ours(settings: Settings, name: str, doc: str, *, module: str = "", needs: tuple[str, ...] = ("registry",)) -> Part:
     log = Home(settings.home).logs / f"{name}.log"
     return Part(
         name=name,
         doc=doc,
         address=settings.url(name),
-        argv=(sys.executable, "-m", f"foryou.{name}"),
-        needs=("registry",),
+        argv=(sys.executable, "-m", f"foryou.{module or name}"),
+        needs=needs,
         check=lambda: probe.healthz(settings.url(name)),
         log=log,
         console=log,

@@ -56,21 +56,28 @@ _EVERY_PROCESS = (
 )
 _COLLECTOR = (
     _counter("foryou_collector_received_total", "Events that got a verdict: accepted + rejected + limited.", "lane"),
-    _counter("foryou_collector_accepted_total", "Events that Kafka has, acks=all, and the client was told so.", "lane"),
+    _counter("foryou_collector_accepted_total", "Events in the log, synced, and the client was told so.", "lane"),
     _counter("foryou_collector_rejected_total", "Events refused at the door.", "lane"),
     _counter(
         "foryou_collector_limited_total", "Events refused for their number; always 0 until there are limits.", "lane"
     ),
     _counter("foryou_collector_refusals_total", "Refused events by reason.", "reason"),
     _counter("foryou_collector_turned_away_total", "Posts answered 503: no verdict, the client sends them again."),
-    _counter(
-        "foryou_collector_unanswered_total",
-        "Records that Kafka took although the client was told 503: the surplus of Kafka's lanes over accepted.",
-    ),
     _counter("foryou_collector_unauthorized_total", "Posts without a known write key."),
-    _histogram("foryou_collector_ack_seconds", REQUEST_S, "From the read body to Kafka's acknowledgement."),
-    _gauge("foryou_collector_queue_records", "Records in the producer's queue."),
-    _gauge("foryou_collector_kafka_up", "1 while Kafka answers, else 0."),
+    _histogram("foryou_collector_ack_seconds", REQUEST_S, "From the verdicts to the sync of the log."),
+    _gauge("foryou_collector_log_bytes", "Bytes in the log's folder."),
+    _gauge("foryou_collector_log_quota_bytes", "Bytes that the log may have; then posts get 503."),
+    _gauge("foryou_collector_log_alarm", "1 while the log has 80 % of its quota or more, else 0."),
+    _counter("foryou_collector_log_syncs_total", "Syncs of the log; each may acknowledge many posts."),
+    _counter("foryou_collector_log_torn_total", "Torn ends of the log that a start has set aside."),
+)
+_FORWARDER = (
+    _counter("foryou_forwarder_sent_total", "Records of the log that Kafka has, acks=all.", "topic"),
+    _counter("foryou_forwarder_unwanted_total", "Records that fit no schema or no topic; set aside.", "topic"),
+    _counter("foryou_forwarder_bad_bytes_total", "Bytes of the log that no frame is in; set aside."),
+    _counter("foryou_forwarder_lost_frames_total", "Frames of the log (posts) that went bad: acknowledged, and lost."),
+    _gauge("foryou_forwarder_behind_bytes", "Bytes of the log that Kafka does not have yet."),
+    _gauge("foryou_forwarder_kafka_up", "1 while Kafka answers, else 0."),
 )
 _STORE = (
     _counter("foryou_store_tiles_total", "Tile records read from the feature topics.", "view"),
@@ -135,7 +142,8 @@ _ANALYTICS = (
 )
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*_EVERY_PROCESS, *_COLLECTOR, *_STORE, *_RANKER, *_SUPERVISOR, *_ANALYTICS)
+    metric.name: metric
+    for metric in (*_EVERY_PROCESS, *_COLLECTOR, *_FORWARDER, *_STORE, *_RANKER, *_SUPERVISOR, *_ANALYTICS)
 }
 
 

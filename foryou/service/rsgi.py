@@ -27,7 +27,7 @@ from foryou.contract.ids import uuid7
 from foryou.service import metrics as metric_table
 from foryou.service import problem
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem
+from foryou.service.problem import Problem, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ class Route:
     handler: Handler
     max_body: int
     regex: re.Pattern[str] = field(repr=False)
+    before: Callable[[], None] | None = None
 
 
 class Router:
@@ -125,26 +126,33 @@ class Router:
         detail: Callable[[], Mapping[str, Any]] = dict,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         body_timeout_s: float = BODY_TIMEOUT_S,
+        max_in_flight: int | None = None,
     ) -> None:
         self.metrics = metrics
         self._waiting_for = waiting_for
         self._detail = detail
         self._clock_ms = clock_ms
         self._body_timeout_s = body_timeout_s
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
         self._exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[Route] = []
-        self._in_flight = metrics.gauge("foryou_http_requests_in_flight")
+        metrics.gauge("foryou_http_requests_in_flight").set_function(lambda: self._in_flight)
         self._observed: dict[tuple[str, int], tuple[Any, Any]] = {}
         self.add("GET", "/metrics", self._metrics, max_body=0)
         self.add("GET", "/healthz", self._healthz, max_body=0)
 
-    def add(self, method: str, pattern: str, handler: Handler, *, max_body: int) -> None:
-        """Adds a route whose body may have `max_body` bytes."""
+    def add(
+        self, method: str, pattern: str, handler: Handler, *, max_body: int, before: Callable[[], None] | None = None
+    ) -> None:
+        """Adds a route whose body may have `max_body` bytes. `before` may raise a Problem before the body is read; a
+        route that has one is also refused, 503, while `max_in_flight` requests are being answered.
+        """
         source = "/".join(
             f"(?P<{name[1]}>[^/]+)" if (name := _PARAMETER.fullmatch(part)) else re.escape(part)
             for part in pattern.split("/")
         )
-        route = Route(method, pattern, handler, max_body, re.compile(source))
+        route = Route(method, pattern, handler, max_body, re.compile(source), before)
         if _PARAMETER.search(pattern):
             self._patterns.append(route)
         else:
@@ -153,12 +161,15 @@ class Router:
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answers one request: RSGI's entry point."""
         started = time.perf_counter()
-        self._in_flight.inc()
+        self._in_flight += 1
         request_id = self._request_id(scope.headers.get("x-request-id"))
         pattern = "none"  # labels and logs carry the pattern, never the path: paths hold raw ids
         try:
             route, params = self._match(scope.method, scope.path)
             pattern = route.pattern
+            if route.before is not None:
+                self._refuse_the_excess()
+                route.before()
             body = await self._body(scope, exchange, route.max_body)
             response = await route.handler(
                 Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
@@ -174,10 +185,14 @@ class Router:
             )
             response = _refusal(broken, request_id)
         finally:
-            self._in_flight.dec()
+            self._in_flight -= 1
         headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
+
+    def _refuse_the_excess(self) -> None:
+        if self._max_in_flight is not None and self._in_flight > self._max_in_flight:
+            raise unavailable("more requests came at once than can be answered in time")
 
     def _request_id(self, offered: str | None) -> str:
         if offered is not None and _REQUEST_ID.fullmatch(offered):

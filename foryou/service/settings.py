@@ -16,6 +16,7 @@ PORTS = {
     "registry": 8081,
     "flink": 8082,
     "collector": 8080,
+    "forwarder": 8085,
     "store": 6566,
     "ranker": 8090,
     "analytics": 8123,
@@ -45,10 +46,13 @@ class Settings:
     kafka_override: str | None = None
     registry_override: str | None = None
     clickhouse_override: str | None = None
+    log_quota_mb: int = 4_096  # what the collector's log may hold
+    log_keep_s: int = 600  # how long the log keeps an event after Kafka has acknowledged it
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE. Raises ValueError."""
+        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _LOG_QUOTA_MB and
+        _LOG_KEEP_S. Raises ValueError."""
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
             ports = {
@@ -56,6 +60,13 @@ class Settings:
             }
         except ValueError as error:
             raise ValueError(f"FORYOU_PORT_OFFSET and FORYOU_PORT_<NAME> are whole numbers: {error}") from error
+        try:
+            quota_mb = int(environ.get("FORYOU_LOG_QUOTA_MB", cls.log_quota_mb))
+            keep_s = int(environ.get("FORYOU_LOG_KEEP_S", cls.log_keep_s))
+        except ValueError as error:
+            raise ValueError(f"FORYOU_LOG_QUOTA_MB and FORYOU_LOG_KEEP_S are whole numbers: {error}") from error
+        if quota_mb < 1 or keep_s < 0:
+            raise ValueError("FORYOU_LOG_QUOTA_MB is at least 1, FORYOU_LOG_KEEP_S at least 0")
         wrong = [f"{name}={port}" for name, port in ports.items() if not 0 < port < 65_536]
         if wrong:
             raise ValueError(f"ports are between 1 and 65535, not {', '.join(wrong)}: change FORYOU_PORT_OFFSET")
@@ -66,7 +77,14 @@ class Settings:
             kafka_override=environ.get("FORYOU_KAFKA"),
             registry_override=environ.get("FORYOU_REGISTRY"),
             clickhouse_override=environ.get("FORYOU_CLICKHOUSE"),
+            log_quota_mb=quota_mb,
+            log_keep_s=keep_s,
         )
+
+    @property
+    def log_folder(self) -> Path:
+        """The collector's log."""
+        return self.home / "collector" / "log"
 
     @property
     def kafka(self) -> str:
@@ -86,6 +104,7 @@ class Settings:
         """The environment that makes a child process load these same settings."""
         env = {f"FORYOU_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
         env |= {"FORYOU_HOME": str(self.home), "FORYOU_HOST": self.host}
+        env |= {"FORYOU_LOG_QUOTA_MB": str(self.log_quota_mb), "FORYOU_LOG_KEEP_S": str(self.log_keep_s)}
         if self.kafka_override:
             env["FORYOU_KAFKA"] = self.kafka_override
         if self.registry_override:

@@ -1,12 +1,13 @@
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from foryou.collector.door import REJECTED, Door
 from foryou.collector.doors import add_doors
-from foryou.collector.producer import MemoryLog
+from foryou.collector.log.event_log import MemoryLog
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Gate
@@ -29,21 +30,14 @@ class Collector:
     identity: Identity = field(default_factory=lambda: Identity(b"s" * 32))
     log: MemoryLog = field(default_factory=MemoryLog)
     metrics: Metrics = field(default_factory=Metrics)
-    registered: bool = True
+    seal: Callable[[bytes], bytes] = bytes
 
     def __post_init__(self):
         schemas = {name: schema(TOPICS[name].schema) for name in TOPICS_WRITTEN}
         self.encoders = {name: Encoder(schemas[name], number) for number, name in enumerate(TOPICS_WRITTEN, 1)}
         self.decode = Decoder(lambda number: schemas[TOPICS_WRITTEN[number - 1]])
         self.gate = Gate(self.identity)
-        door = Door(
-            {KEY: "demo"},
-            self.gate,
-            self.log,
-            lambda: self.encoders if self.registered else None,
-            self.metrics,
-            clock_ms=lambda: NOW,
-        )
+        door = Door({KEY: "demo"}, self.gate, self.log, self.metrics, clock_ms=lambda: NOW, seal=self.seal)
         self.router = Router(self.metrics, self.log.waiting_for)
         add_doors(self.router, door)
 
@@ -55,7 +49,8 @@ class Collector:
         return self.ask("POST", "/v1/events", raw, {"content-type": content_type})
 
     def records(self, topic) -> list[dict]:
-        return [self.decode(record.value) for record in self.log.of(topic)]
+        """The records as Avro, so that each is known to fit its schema."""
+        return [self.decode(self.encoders[topic](record.record)) for record in self.log.of(topic)]
 
     def keys(self, topic) -> list[str]:
         return [record.key for record in self.log.of(topic)]

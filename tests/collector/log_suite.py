@@ -6,64 +6,70 @@ from dataclasses import dataclass
 
 import pytest
 
-from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
+from foryou.collector.log.event_log import MAX_FRAME_BYTES, EventLog, LogRecord, LogUnavailable
+
+TOPIC, OTHER = "events.action.v1", "events.context.v1"
 
 
 @dataclass
 class LogBench:
-    """A log that is up, two of its topics, `read(topic)` for (key, value) pairs, `break_down()` to make it fail."""
+    """A log that is up, `read(topic)` for (key, record) pairs, `fill_up()` to leave it without room."""
 
     log: EventLog
-    topic: str
-    other: str
-    read: Callable[[str], list[tuple[str, bytes]]]
-    break_down: Callable[[], None]
+    read: Callable[[str], list[tuple[str, dict]]]
+    fill_up: Callable[[], None]
     run: Callable
 
 
-def _record(number: int, topic: str) -> LogRecord:
-    return LogRecord(topic, f"demo|uk_{number % 7}", b"%d" % number)
+def record(number: int, topic: str = TOPIC) -> LogRecord:
+    return LogRecord(topic, f"demo|uk_{number % 7}", {"n": number, "text": "ü", "none": None, "bytes": b"\xff"})
 
 
 def test_what_append_returned_for_can_be_read(log_bench):
-    log_bench.run(log_bench.log.append([_record(1, log_bench.topic), _record(2, log_bench.other)]))
+    log_bench.run(log_bench.log.append([record(1), record(2, OTHER)]))
 
-    assert log_bench.read(log_bench.topic) == [("demo|uk_1", b"1")]
-    assert log_bench.read(log_bench.other) == [("demo|uk_2", b"2")]
+    assert log_bench.read(TOPIC) == [("demo|uk_1", {"n": 1, "text": "ü", "none": None, "bytes": b"\xff"})]
+    assert [key for key, _ in log_bench.read(OTHER)] == ["demo|uk_2"]
 
 
 def test_one_key_keeps_its_order(log_bench):
-    log_bench.run(log_bench.log.append([_record(7 * number, log_bench.topic) for number in range(200)]))
+    log_bench.run(log_bench.log.append([record(7 * number) for number in range(200)]))
 
-    assert [value for _, value in log_bench.read(log_bench.topic)] == [b"%d" % (7 * number) for number in range(200)]
+    assert [row["n"] for _, row in log_bench.read(TOPIC)] == [7 * number for number in range(200)]
+
+
+def test_appends_in_a_row_keep_their_order(log_bench):
+    async def many():
+        await asyncio.gather(*(log_bench.log.append([record(number)]) for number in range(200)))
+
+    log_bench.run(many())
+    assert [row["n"] for _, row in log_bench.read(TOPIC)] == list(range(200))
 
 
 def test_appends_at_the_same_time_are_each_whole(log_bench):
     async def many():
-        await asyncio.gather(
-            *(log_bench.log.append([_record(10 * a + b, log_bench.topic) for b in range(10)]) for a in range(50))
-        )
+        await asyncio.gather(*(log_bench.log.append([record(10 * a + b) for b in range(10)]) for a in range(50)))
 
     log_bench.run(many())
-    assert sorted(int(value) for _, value in log_bench.read(log_bench.topic)) == list(range(500))
+    assert sorted(row["n"] for _, row in log_bench.read(TOPIC)) == list(range(500))
 
 
-def test_a_record_too_large_is_refused_and_the_log_goes_on(log_bench):
+def test_a_post_too_large_is_refused_and_the_log_goes_on(log_bench):
     with pytest.raises(LogUnavailable):
-        log_bench.run(log_bench.log.append([LogRecord(log_bench.topic, "demo|k", b"x" * (3 << 20))]))
+        log_bench.run(log_bench.log.append([LogRecord(TOPIC, "demo|k", {"body": b"x" * (MAX_FRAME_BYTES + 1)})]))
 
-    log_bench.run(log_bench.log.append([_record(1, log_bench.topic)]))
-    assert log_bench.read(log_bench.topic) == [("demo|uk_1", b"1")]
+    log_bench.run(log_bench.log.append([record(1)]))
+    assert [row["n"] for _, row in log_bench.read(TOPIC)] == [1]
 
 
 def test_a_log_that_is_up_waits_for_nothing(log_bench):
     assert log_bench.log.waiting_for() == []
 
 
-def test_a_log_that_is_down_refuses_and_says_so(log_bench):
-    log_bench.break_down()
+def test_a_log_without_room_refuses_and_says_so(log_bench):
+    log_bench.fill_up()
 
     with pytest.raises(LogUnavailable):
-        log_bench.run(log_bench.log.append([_record(1, log_bench.topic)]))
-    assert log_bench.log.waiting_for() == ["kafka"]
-    assert log_bench.read(log_bench.topic) == []
+        log_bench.run(log_bench.log.append([record(1)]))
+    assert log_bench.log.waiting_for() == ["room in the log"]
+    assert log_bench.read(TOPIC) == []

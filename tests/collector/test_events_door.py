@@ -7,7 +7,7 @@ import pytest
 
 from foryou.contract.events import MAX_BATCH, MAX_BODY_BYTES
 
-from .conftest import KEY, NOW
+from .conftest import KEY, NOW, Collector
 
 ACTION, CONTEXT = "events.action.v1", "events.context.v1"
 UUID = "0190f7a2-7c3b-7d1e-9a5f-1a2b3c4d5e6f"
@@ -182,7 +182,7 @@ def test_the_dead_letter_of_a_huge_body_is_bounded_and_says_so(collector):
     assert len(letter["body"]) == 256 << 10 and "of 1,048,576 bytes" in letter["detail"]
 
 
-def test_kafka_down_is_a_503_with_retry_after_and_nothing_counted(collector, like):
+def test_a_log_that_takes_nothing_is_a_503_with_retry_after_and_nothing_counted(collector, like):
     collector.log.fail_next()
     answer = collector.post([like(), like(video_id=None)])
 
@@ -191,18 +191,20 @@ def test_kafka_down_is_a_503_with_retry_after_and_nothing_counted(collector, lik
     assert collector.post(like()).status == 202
 
 
-def test_kafka_known_to_be_down_is_a_503_at_once_and_in_healthz(collector, like):
+def test_a_full_log_is_a_503_before_the_body_is_read_and_in_healthz(collector):
     collector.log.up = False
 
-    answer = collector.post(like())
-    assert (answer.status, answer.json()["waiting_for"]) == (503, ["kafka"])
-    assert collector.ask("GET", "/healthz").json()["waiting_for"] == ["kafka"]
+    answer = collector.post(b"x" * 10_000_000)  # read, it would be a 413
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["waiting_for"] == ["room in the log"]
+    assert collector.ask("GET", "/healthz").json()["waiting_for"] == ["room in the log"]
 
 
-def test_without_the_registry_nothing_is_taken(collector, like):
-    collector.registered = False
+def test_refused_bytes_are_sealed_before_they_are_kept():
+    collector = Collector(seal=lambda body: b"sealed " + body)
+    collector.post(b"not json")
 
-    assert collector.post(like()).json()["waiting_for"] == ["registry"]
+    assert [letter["body"] for letter in collector.rejected()] == [b"sealed not json"]
 
 
 def test_the_equation_holds_by_lane(collector, like):

@@ -65,6 +65,13 @@ def likes(stack, user_id: str) -> int | None:
     return value
 
 
+def said_to_wait_for(stack) -> list[str]:
+    answer = httpx.get(f"{stack.settings.url('collector')}/healthz", timeout=10)
+    assert answer.status_code == 200, "the collector is well without Kafka"
+    told: list[str] = answer.json()["waiting_for"]
+    return told
+
+
 def test_every_part_is_healthy_and_says_where_it_listens(stack):
     said = report(stack.settings, stack.state, True)
     assert said["ready"]
@@ -75,6 +82,7 @@ def test_every_part_is_healthy_and_says_where_it_listens(stack):
         "jobmanager",
         "taskmanager",
         "collector",
+        "forwarder",
         "store",
         "ranker",
         "analytics",
@@ -85,7 +93,7 @@ def test_every_part_is_healthy_and_says_where_it_listens(stack):
 
 
 def test_every_process_of_ours_answers_healthz_and_metrics(stack):
-    for name in ("collector", "store", "ranker", "analytics", "supervisor"):
+    for name in ("collector", "forwarder", "store", "ranker", "analytics", "supervisor"):
         assert httpx.get(f"{stack.settings.url(name)}/healthz").json()["status"] == "ok"
         assert "# HELP foryou_" in httpx.get(f"{stack.settings.url(name)}/metrics").text
 
@@ -117,6 +125,19 @@ def test_a_killed_process_comes_back(stack):
     os.kill(before.pid, signal.SIGKILL)
     until("the collector", lambda: stack.state.parts["collector"].process not in (None, before) and stack.state.ready)
     assert stack.state.parts["collector"].restarts >= 1
+
+
+def test_events_are_taken_while_kafka_is_away_and_arrive_when_it_is_back(stack):
+    user = f"u-{uuid.uuid4().hex[:8]}"
+    kafka = stack.state.parts["kafka"].process
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            tap(stack, user)
+        until("its word on /healthz", lambda: "kafka" in said_to_wait_for(stack), 30)
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    until("three likes", lambda: likes(stack, user) == 3)
 
 
 def test_a_killed_jobmanager_comes_back_and_the_job_goes_on_from_its_checkpoint(stack):

@@ -161,6 +161,7 @@ def test_every_need_is_a_part_of_the_stack(tmp_path, monkeypatch):
         "jobmanager",
         "taskmanager",
         "collector",
+        "forwarder",
         "store",
         "ranker",
         "analytics",

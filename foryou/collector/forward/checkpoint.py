@@ -1,0 +1,42 @@
+"""How far Kafka has acknowledged, in one small file that is replaced at once.
+
+It is not synced: losing it costs duplicates, which downstream knows by their event id, never an event.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+NAME = "forwarded.json"
+RESEND = "resend"  # a file of this name asks the forwarder to send all that is kept once more
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything before `offset` of `segment` (a file's name) is in the topics with these ids. `boot`: of which start
+    of the machine that was true; `at_ms`: when the forwarder last said so.
+    """
+
+    segment: str = ""
+    offset: int = 0
+    topics: dict[str, str] = field(default_factory=dict)
+    boot: str = ""
+    waiting_for: list[str] = field(default_factory=list)
+    at_ms: int = 0
+
+
+def load(folder: Path) -> Checkpoint:
+    """The checkpoint; the log's beginning when there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Checkpoint)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return Checkpoint()
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replaces the checkpoint: a reader, or a kill in between, sees the old or the new one."""
+    draft = folder / f".{NAME}.{os.getpid()}"
+    draft.write_bytes(msgspec.json.encode(checkpoint))
+    draft.replace(folder / NAME)

@@ -1,0 +1,266 @@
+"""Reads the log in order, encodes, hands over to Kafka, remembers, and deletes what has been kept long enough.
+
+Each round sends what is there and waits until Kafka has it. A round that breaks off is sent again from its beginning
+in a new session: Kafka then has some records twice, in an order whose first occurrences are the log's.
+"""
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from foryou.collector.forward import checkpoint as checkpoints
+from foryou.collector.forward.sender import Away, Sender, Unwanted
+from foryou.collector.log import event_log
+from foryou.collector.log.disk_log import QUOTA_BYTES
+from foryou.collector.log.event_log import LogRecord
+from foryou.collector.log.frames import Bad, Frame
+from foryou.collector.log.segments import ASIDE, Position, Segment, bytes_in, segments, set_aside, size_of
+from foryou.collector.log.tail import Piece, Tail
+from foryou.contract.codec import Encoder
+from foryou.service.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+KEEP_S = 600.0
+CROWDED = 0.5  # of the quota: from there on, what Kafka has goes before its time, so that new events have room
+ASIDE_KEEP_S = 7 * 86_400.0
+SAVE_S = 0.1
+TIDY_S = 1.0
+RETRY_S = 0.5
+POLL_S, DROWSY_POLL_S, DROWSY_S = 0.001, 0.005, 1.0  # after a second without news, a look every 5 ms is enough
+
+
+class Forwarder:
+    """One log, one Kafka. `connect` opens a session (raises Away); `encoders` is None until the registry answers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        connect: Callable[[], Sender],
+        encoders: Callable[[], Mapping[str, Encoder] | None],
+        metrics: Metrics,
+        *,
+        keep_s: float = KEEP_S,
+        quota_bytes: int = QUOTA_BYTES,
+        boot: str = "",
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._connect, self._encoders = folder, connect, encoders
+        self._keep_s, self._clock_s = keep_s, clock_s
+        self._crowded_bytes = int(CROWDED * quota_bytes)
+        self._metrics = metrics
+        self._behind = metrics.gauge("foryou_forwarder_behind_bytes")
+        self._up = metrics.gauge("foryou_forwarder_kafka_up")
+        self._checkpoint = checkpoints.load(folder)
+        self._rebooted = self._checkpoint.boot not in ("", boot)
+        self._checkpoint = replace(self._checkpoint, boot=boot)
+        self._saved_s = self._tidied_s = 0.0
+        self._done_s: dict[int, float] = {}  # segment → when this process first saw that Kafka has all of it
+        self._expected: tuple[int, int] | None = None  # (segment, number) of the frame that comes next
+        self._lacks: list[str] = ["kafka"]
+        self._stop = threading.Event()
+
+    def waiting_for(self) -> list[str]:
+        """What the forwarder lacks to go on."""
+        return list(self._lacks)
+
+    def stop(self) -> None:
+        """Ends `run` soon."""
+        self._stop.set()
+
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def run(self) -> None:
+        """Sessions, one after another, until `stop`."""
+        while not self._stop.is_set():
+            encoders = self._encoders()
+            if encoders is None:
+                self._wait_for("registry")
+            else:
+                self.session(encoders, until=self._stop.is_set)
+        self._save(force=True)
+
+    def session(self, encoders: Mapping[str, Encoder], until: Callable[[], bool]) -> None:
+        """One session: from connecting to the moment at which Kafka is away, or `until()` holds between two rounds."""
+        sender = None
+        try:
+            sender = self._connect()
+            self._meet(sender.topic_ids(sorted(encoders)), encoders)
+            self._forward(sender, encoders, until)
+        except Away as away:
+            if not self._stop.is_set():
+                log.warning("kafka is away", extra={"error": str(away)})
+                self._wait_for("kafka")
+        finally:
+            if sender is not None:
+                sender.close()
+
+    def _meet(self, found: Mapping[str, str], encoders: Mapping[str, Encoder]) -> None:
+        """Is it the Kafka that took what the checkpoint says? A new one gets all that is kept."""
+        missing = sorted(set(encoders) - set(found))
+        if missing:
+            raise Away(f"it has no topic {missing[0]}")
+        known = self._checkpoint.topics
+        new = sorted(name for name, number in found.items() if known.get(name, number) != number)
+        if new:
+            log.warning("these topics are new: all that is kept is sent again", extra={"topics": new})
+            self._again()
+        elif self._rebooted:
+            log.warning("the machine was started anew: all that is kept is sent again")  # a broker acks before it syncs
+            self._again()
+        self._rebooted = False
+        self._checkpoint = replace(self._checkpoint, topics=dict(found))
+        self._lacks = []
+        self._up.set(1)
+        log.info("kafka is there", extra={"segment": self._checkpoint.segment, "offset": self._checkpoint.offset})
+
+    def _again(self) -> None:
+        self._checkpoint = replace(self._checkpoint, segment="", offset=0)
+        self._done_s.clear()
+
+    def _forward(self, sender: Sender, encoders: Mapping[str, Encoder], until: Callable[[], bool]) -> None:
+        tail = Tail(self._folder, self._start())
+        self._expected = None
+        news_s = 0.0
+        try:
+            while not until():
+                piece = tail.read()
+                if piece is not None:
+                    self._send(piece, sender, encoders)
+                    news_s = self._clock_s()
+                else:
+                    sender.idle()
+                self._reached(tail)
+                if self._tidy():
+                    return
+                if piece is None:
+                    self._stop.wait(POLL_S if self._clock_s() - news_s < DROWSY_S else DROWSY_POLL_S)
+        finally:
+            tail.close()
+
+    def _start(self) -> Position:
+        """The checkpoint's position. Where its segment is gone the log is another: all of it, from its beginning."""
+        place = self._place(segments(self._folder))
+        if place is None:
+            log.warning("the checkpoint's segment is gone", extra={"segment": self._checkpoint.segment})
+            self._again()
+        return place or Position()
+
+    def _place(self, there: list[Segment]) -> Position | None:
+        if not self._checkpoint.segment:
+            return Position()
+        at = [each.number for each in there if each.path.name == self._checkpoint.segment]
+        return Position(at[0], self._checkpoint.offset) if at else None
+
+    def _send(self, piece: Piece, sender: Sender, encoders: Mapping[str, Encoder]) -> None:
+        """Sends a piece of a segment, waits until Kafka has it, and remembers that."""
+        sent: dict[str, int] = {}
+        for found in piece.found:
+            if isinstance(found, Bad):
+                self._keep_bad(piece.segment, found)
+                continue
+            self._count_missing(piece.segment, found)
+            for record in self._records(piece.segment, found):
+                value = self._encode(record, encoders)
+                if value is not None:
+                    sender.send(record.topic, record.key, value)
+                    sent[record.topic] = sent.get(record.topic, 0) + 1
+        for unwanted in sender.flush():
+            self._keep_unwanted(unwanted)
+        for topic, count in sent.items():
+            self._metrics.counter("foryou_forwarder_sent_total", topic=topic).inc(count)
+
+    def _reached(self, tail: Tail) -> None:
+        if tail.segment is not None:
+            self._checkpoint = replace(self._checkpoint, segment=tail.segment.path.name, offset=tail.position.offset)
+        self._save()
+
+    def _encode(self, record: LogRecord, encoders: Mapping[str, Encoder]) -> bytes | None:
+        """The record in Avro; None when it does not fit its schema, which no second try mends."""
+        try:
+            return encoders[record.topic](record.record)
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            why = f"{type(error).__name__}: {error}"
+            self._keep_unwanted(Unwanted(record.topic, record.key.encode(), event_log.encode(record), why))
+            return None
+
+    def _records(self, segment: Segment, frame: Frame) -> list[LogRecord]:
+        """The frame's records; none when it holds something else, which is set aside."""
+        try:
+            return event_log.decode(frame.payload)
+        except msgspec.DecodeError:
+            self._keep_bad(segment, Bad(frame.at, frame.end))
+            return []
+
+    def _keep_bad(self, segment: Segment, bad: Bad) -> None:
+        self._metrics.counter("foryou_forwarder_bad_bytes_total").inc(bad.end - bad.at)
+        with segment.path.open("rb") as file:
+            file.seek(bad.at)
+            data = file.read(bad.end - bad.at)
+        kept = set_aside(self._folder, f"{segment.path.stem}.{bad.at}.bad", data)
+        told = {"segment": segment.path.name, "offset": bad.at, "bytes": len(data), "kept": str(kept)}
+        log.error("bytes in the log are no frame and are set aside", extra=told)
+
+    def _count_missing(self, segment: Segment, frame: Frame) -> None:
+        if self._expected is not None and self._expected[0] == segment.number and frame.number > self._expected[1]:
+            missing = frame.number - self._expected[1]
+            self._metrics.counter("foryou_forwarder_lost_frames_total").inc(missing)
+            log.error("frames of the log are lost", extra={"segment": segment.path.name, "frames": missing})
+        self._expected = (segment.number, frame.number + 1)
+
+    def _keep_unwanted(self, unwanted: Unwanted) -> None:
+        self._metrics.counter("foryou_forwarder_unwanted_total", topic=unwanted.topic).inc()
+        name = f"{unwanted.topic}.{int(self._clock_s() * 1000)}.{zlib.crc32(unwanted.value):08x}.unwanted"
+        kept = set_aside(self._folder, name, unwanted.value)
+        log.error("kafka will never take this record", extra={"topic": unwanted.topic, "kept": str(kept)})
+
+    def _wait_for(self, what: str) -> None:
+        self._lacks = [what]
+        self._up.set(0)
+        self._save(force=True)
+        self._tidy()
+        self._stop.wait(RETRY_S)
+
+    def _save(self, *, force: bool = False) -> None:
+        now_s = self._clock_s()
+        if not force and 0 <= now_s - self._saved_s < SAVE_S:
+            return
+        self._saved_s = now_s
+        told = replace(self._checkpoint, waiting_for=self._lacks, at_ms=int(now_s * 1000))
+        checkpoints.save(self._folder, told)
+
+    def _tidy(self) -> bool:
+        """Deletes what was kept long enough, once a second. True when somebody asks to send all of it again."""
+        now_s = self._clock_s()
+        if 0 <= now_s - self._tidied_s < TIDY_S:
+            return False
+        self._tidied_s = now_s
+        there = segments(self._folder)
+        place = self._place(there) or Position()
+        self._behind.set(sum(size_of(each.path) for each in there if each.number >= place.segment) - place.offset)
+        too_many = bytes_in(self._folder) - self._crowded_bytes
+        for segment in there[:-1]:
+            if segment.number >= place.segment:
+                break
+            kept_s = now_s - self._done_s.setdefault(segment.number, now_s)
+            if kept_s >= self._keep_s or too_many > 0:
+                too_many -= size_of(segment.path)
+                segment.path.unlink(missing_ok=True)
+                self._done_s.pop(segment.number)
+        for path in (self._folder / ASIDE).glob("*"):
+            if now_s - path.stat().st_mtime > ASIDE_KEEP_S:
+                path.unlink(missing_ok=True)
+        if not (self._folder / checkpoints.RESEND).exists():
+            return False
+        (self._folder / checkpoints.RESEND).unlink()
+        log.warning("asked to send all that is kept once more")
+        self._again()
+        return True

@@ -1,0 +1,232 @@
+"""The log on disk: what `append` returned for has been synced.
+
+One thread writes. It takes all that waits, writes it with one call that returns when the disk has it (RWF_DSYNC), and
+wakes the waiters together. Full is an answer; any other failure of the disk ends the process, because after a failed
+sync nobody can say what the disk has (the next sync would succeed and mean nothing).
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from foryou.collector.log.event_log import MAX_FRAME_BYTES, NO_ROOM, LogRecord, LogUnavailable, encode
+from foryou.collector.log.frames import Bad, Frame, frame, scan
+from foryou.collector.log.segments import Segment, bytes_in, lock, new_segment, segments, set_aside, sync_folder
+from foryou.service.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16 << 20
+QUOTA_BYTES = 4 << 30
+ALARM = 0.8
+LOOK_S = 0.5  # how often the folder is measured: the forwarder deletes in it
+MAX_PENDING_BYTES = 32 << 20  # not yet synced: a disk that is so far behind takes no more
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_Pending = tuple[bytes, "asyncio.Future[None]"]
+
+
+class Disk:
+    """The calls that can fail; tests bring one that does."""
+
+    def create(self, path: Path) -> int:
+        """A new, empty file, whose name is durable."""
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        sync_folder(path.parent)
+        return file
+
+    def write(self, file: int, data: bytes, at: int) -> int:
+        """Writes and syncs. Returns how many bytes are durable."""
+        return os.pwritev(file, [data], at, os.RWF_DSYNC)
+
+
+def _end_process(why: str) -> None:
+    logging.shutdown()
+    os._exit(74)  # EX_IOERR
+
+
+class DiskLog:
+    """Appends to the log in `folder`, which no other writer may have. Raises LogInUse, OSError."""
+
+    def __init__(
+        self,
+        folder: Path,
+        metrics: Metrics,
+        *,
+        quota_bytes: int = QUOTA_BYTES,
+        segment_bytes: int | None = None,
+        disk: Disk | None = None,
+        end_process: Callable[[str], None] = _end_process,
+    ) -> None:
+        self._folder, self._quota = folder, quota_bytes
+        self._segment_bytes = segment_bytes or min(SEGMENT_BYTES, quota_bytes // 16)  # only whole segments are deleted
+        self._disk, self._end_process = disk or Disk(), end_process
+        self._lock = lock(folder, "collector")
+        self._counts(metrics)
+        self._last = self._mend()
+        self._segment: Segment
+        self._file, self._at, self._frames = -1, 0, 0
+        self._used = bytes_in(folder)
+        self._no_room = ""
+        self._alarmed = False
+        self._pending_bytes = 0
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rotate()
+        self._look()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def waiting_for(self) -> list[str]:
+        if self._no_room:
+            return [self._no_room]
+        if self._used + self._pending_bytes >= self._quota:
+            return [NO_ROOM]
+        return ["the disk"] if self._pending_bytes > MAX_PENDING_BYTES else []
+
+    def detail(self) -> Mapping[str, Any]:
+        filled = self._used / self._quota
+        told: dict[str, Any] = {"bytes": self._used, "quota_bytes": self._quota, "filled": round(filled, 4)}
+        if filled >= ALARM:
+            told["alarm"] = f"the log is {filled:.0%} full: is the forwarder running, and does Kafka answer it?"
+        return {"log": told}
+
+    async def append(self, records: Sequence[LogRecord]) -> None:
+        lacks = self.waiting_for()
+        if lacks:
+            raise LogUnavailable(f"waiting for {', '.join(lacks)}")
+        payload = encode(records)
+        if len(payload) > MAX_FRAME_BYTES:
+            raise LogUnavailable(f"a post has more than {MAX_FRAME_BYTES:,} bytes of records")
+        loop = self._loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._pending_bytes += len(payload)
+        self._queue.put((payload, waiter))
+        await waiter
+
+    def close(self) -> None:
+        """What was appended is synced first."""
+        self._queue.put(None)
+        self._thread.join()
+        os.close(self._file)
+        self._lock.close()
+
+    def _counts(self, metrics: Metrics) -> None:
+        self._bytes = metrics.gauge("foryou_collector_log_bytes")
+        metrics.gauge("foryou_collector_log_quota_bytes").set(self._quota)
+        self._alarm = metrics.gauge("foryou_collector_log_alarm")
+        self._torn = metrics.counter("foryou_collector_log_torn_total")
+        self._syncs = metrics.counter("foryou_collector_log_syncs_total")
+
+    def _mend(self) -> int:
+        """Sets a torn end of the last segment aside. Returns the last segment's number, 0 when there is none."""
+        there = segments(self._folder)
+        if not there:
+            return 0
+        last = there[-1]
+        data = last.path.read_bytes()
+        torn = torn_at(data, last.marker)
+        if torn is not None:
+            kept = set_aside(self._folder, f"{last.path.stem}.{torn}.torn", data[torn:])
+            os.truncate(last.path, torn)
+            with last.path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._torn.inc()
+            told = {"segment": last.path.name, "offset": torn, "bytes": len(data) - torn, "kept": str(kept)}
+            log.warning("the end of the log was torn and is set aside", extra=told)
+        return last.number
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        closing = False
+        while not closing:
+            batch: list[_Pending] = []
+            try:
+                first = self._queue.get(timeout=LOOK_S)
+                for one in (first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))):
+                    if one is None:
+                        closing = True
+                    else:
+                        batch.append(one)
+            except queue.Empty:
+                pass
+            if batch:
+                self._write(batch)
+            if time.monotonic() - looked > LOOK_S:
+                looked = time.monotonic()
+                self._look()
+
+    def _write(self, batch: list[_Pending]) -> None:
+        failed = None
+        try:
+            if self._at >= self._segment_bytes or self._file < 0:
+                self._rotate()
+            frames = [frame(self._segment.marker, self._frames + n, payload) for n, (payload, _) in enumerate(batch)]
+            data = b"".join(frames)
+            written = self._disk.write(self._file, data, self._at)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, "the disk took only a part")
+        except OSError as error:
+            if error.errno not in _FULL:
+                log.critical("the disk failed: the process ends", extra={"error": str(error)})
+                self._end_process(str(error))
+                return
+            log.error("no room on the disk", extra={"error": str(error)})
+            # A part may lie there, and may have been read: what comes next goes into a new segment, never over it.
+            self._retire()
+            self._no_room = "room on the disk"
+            failed = LogUnavailable("the disk is full")
+        else:
+            self._at += len(data)
+            self._used += len(data)
+            self._frames += len(batch)
+            self._syncs.inc()
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, batch, failed)
+
+    def _wake(self, batch: list[_Pending], failed: LogUnavailable | None) -> None:
+        for payload, waiter in batch:
+            self._pending_bytes -= len(payload)
+            if waiter.done():
+                continue
+            if failed is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failed)
+
+    def _rotate(self) -> None:
+        """Begins a new segment; the one before is complete."""
+        segment = new_segment(self._folder, self._last)
+        self._last = segment.number  # even if it cannot be made: a number is never given twice
+        file = self._disk.create(segment.path)
+        self._retire()
+        self._segment, self._file, self._at, self._frames = segment, file, 0, 0
+
+    def _retire(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def _look(self) -> None:
+        """Measures the folder, and lets a full disk be tried again."""
+        self._used = bytes_in(self._folder)
+        self._no_room = ""
+        self._bytes.set(self._used)
+        alarmed = self._used >= ALARM * self._quota
+        self._alarm.set(alarmed)
+        if alarmed and not self._alarmed:
+            log.warning("the log fills up", extra={"bytes": self._used, "quota_bytes": self._quota})
+        self._alarmed = alarmed
+
+
+def torn_at(data: bytes, marker: bytes) -> int | None:
+    """Where the frames of a segment end, when something that is no frame follows; None when nothing does."""
+    found: list[Frame | Bad] = scan(data, marker, ended=True).found
+    return found[-1].at if found and isinstance(found[-1], Bad) else None

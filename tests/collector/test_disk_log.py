@@ -1,0 +1,192 @@
+"""The log on disk keeps the promises that MemoryLog makes, and those that only a disk can break."""
+
+import asyncio
+import errno
+import os
+import time
+
+import pytest
+
+from foryou.collector.log import event_log
+from foryou.collector.log.disk_log import QUOTA_BYTES, Disk, DiskLog
+from foryou.collector.log.event_log import LogUnavailable
+from foryou.collector.log.frames import Frame
+from foryou.collector.log.segments import ASIDE, LogInUse, Position, segments
+from foryou.collector.log.tail import Tail
+from foryou.service.metrics import Metrics
+
+from .log_suite import *  # noqa: F403 - the suite's tests run here against the log on disk
+from .log_suite import LogBench, record
+
+
+class FailingDisk(Disk):
+    """Takes `good` writes, then fails with `number` as long as `broken`; `part`: bytes that it writes nevertheless."""
+
+    def __init__(self, good, number, part=0):
+        self.good, self.number, self.part, self.broken = good, number, part, True
+
+    def write(self, file, data, at):
+        if self.good or not self.broken:
+            self.good -= self.good > 0
+            return super().write(file, data, at)
+        os.pwrite(file, data[: self.part], at)
+        raise OSError(self.number, os.strerror(self.number))
+
+
+def read_all(folder, position=None):
+    """Every record that a reader finds."""
+    tail = Tail(folder, position or Position())
+    found = []
+    while (piece := tail.read()) is not None:
+        for item in piece.found:
+            if isinstance(item, Frame):
+                found.extend(event_log.decode(item.payload))
+    tail.close()
+    return found
+
+
+def numbers(folder):
+    return [row.record["n"] for row in read_all(folder)]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens logs in one folder; closes what a test leaves open."""
+    logs = []
+
+    def open_log(**changes):
+        log = DiskLog(tmp_path, Metrics(), **changes)
+        logs.append(log)
+        return log
+
+    yield open_log
+    for log in logs:
+        if log._thread.is_alive():
+            log.close()
+
+
+@pytest.fixture
+def log_bench(tmp_path, opened):
+    log = opened()
+
+    def fill_up():
+        (tmp_path / ASIDE).mkdir()
+        with (tmp_path / ASIDE / "what people left there").open("wb") as file:
+            file.truncate(QUOTA_BYTES)
+        eventually(log.waiting_for)
+
+    def read(topic):
+        return [(row.key, row.record) for row in read_all(tmp_path) if row.topic == topic]
+
+    with asyncio.Runner() as runner:
+        yield LogBench(log, read, fill_up, runner.run)
+
+
+def eventually(holds):
+    until = time.monotonic() + 5
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def append(log, *sent):
+    async def all_of_them():
+        for number in sent:
+            await log.append([record(number)])
+
+    asyncio.run(all_of_them())
+
+
+def test_what_was_acknowledged_survives_a_new_start(tmp_path, opened):
+    for start in range(3):
+        log = opened()
+        append(log, 2 * start, 2 * start + 1)
+        log.close()
+
+    assert numbers(tmp_path) == list(range(6))
+
+
+def test_segments_are_bounded_and_read_in_order(tmp_path, opened):
+    log = opened(segment_bytes=500)
+    append(log, *range(50))
+
+    assert len(segments(tmp_path)) > 5
+    assert all(each.path.stat().st_size < 1_000 for each in segments(tmp_path))
+    assert numbers(tmp_path) == list(range(50))
+
+
+def test_a_second_collector_is_told_in_a_sentence_who_has_the_log(opened):
+    opened()
+
+    with pytest.raises(LogInUse, match=rf"Another collector \(process {os.getpid()}\) has the log"):
+        opened()
+
+
+def test_a_torn_end_is_set_aside_and_counted_and_the_log_goes_on(tmp_path, opened):
+    log = opened()
+    append(log, 1, 2, 3)
+    log.close()
+    last = segments(tmp_path)[-1].path
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-5])
+
+    log = opened()
+    append(log, 4)
+    assert numbers(tmp_path) == [1, 2, 4]
+    assert [path.suffix for path in (tmp_path / ASIDE).iterdir()] == [".torn"]
+    assert log._torn._value.get() == 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.EBADF])
+def test_a_failed_sync_ends_the_process_and_acknowledges_nothing(opened, number):
+    said = []
+    log = opened(disk=FailingDisk(1, number), end_process=said.append)
+    append(log, 1)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(log.append([record(2)]), 0.2))
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("part", [0, 1, 30, 90])
+def test_a_full_disk_is_a_refusal_and_nothing_is_written_over_what_a_reader_may_have_seen(tmp_path, opened, part):
+    disk = FailingDisk(2, errno.ENOSPC, part)
+    log = opened(disk=disk)
+    append(log, 1, 2)
+    first = segments(tmp_path)[0].path
+    with pytest.raises(LogUnavailable):
+        append(log, 3)
+    assert log.waiting_for() == ["room on the disk"]
+    seen = first.read_bytes()
+
+    disk.broken = False
+    eventually(lambda: not log.waiting_for())
+    append(log, 4)
+    assert first.read_bytes() == seen
+    assert [n for n in numbers(tmp_path) if n != 3] == [1, 2, 4]
+
+
+def test_the_quota_bounds_the_log_and_room_that_is_made_is_used(tmp_path, opened):
+    log = opened(quota_bytes=3_000, segment_bytes=1_000)
+    taken = 0
+    with pytest.raises(LogUnavailable):
+        for taken in range(100):
+            append(log, taken)
+    assert sum(each.path.stat().st_size for each in segments(tmp_path)) < 3_200
+    assert "alarm" in log.detail()["log"]
+
+    segments(tmp_path)[0].path.unlink()
+    segments(tmp_path)[0].path.unlink()
+    eventually(lambda: not log.waiting_for())
+    append(log, 1_000)
+    assert numbers(tmp_path)[-1] == 1_000
+    assert "alarm" not in log.detail()["log"]
+
+
+def test_many_waiters_share_a_sync(opened):
+    log = opened()
+
+    async def many():
+        await asyncio.gather(*(log.append([record(number)]) for number in range(500)))
+
+    asyncio.run(many())
+    assert log._syncs._value.get() < 100

@@ -1,0 +1,278 @@
+"""The log reaches Kafka in order and whole, whatever dies in between; what is kept is bounded in time."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from foryou.collector.door import REJECTED
+from foryou.collector.forward import checkpoint
+from foryou.collector.forward.forwarder import ASIDE_KEEP_S, Forwarder
+from foryou.collector.forward.testing import MemoryKafka
+from foryou.collector.log.disk_log import DiskLog
+from foryou.collector.log.event_log import LogRecord
+from foryou.collector.log.segments import ASIDE, segments
+from foryou.contract.codec import Decoder, Encoder
+from foryou.contract.events import Lane
+from foryou.contract.schemas import schema
+from foryou.contract.topics import TOPICS
+from foryou.service.metrics import Metrics
+
+TOPIC = Lane.ACTION.value
+NAMES = [*(lane.value for lane in Lane), REJECTED]
+SCHEMAS = {name: schema(TOPICS[name].schema) for name in NAMES}
+ENCODERS = {name: Encoder(SCHEMAS[name], number) for number, name in enumerate(NAMES)}
+DECODE = Decoder(lambda number: SCHEMAS[NAMES[number]])
+MINUTE = 60.0
+
+
+class Bench:
+    """A log, a Kafka in memory, a clock that is set; every session ends when there is nothing new."""
+
+    def __init__(self, folder):
+        self.folder, self.kafka, self.now_s, self.metrics = folder, MemoryKafka(), 1_000.0, Metrics()
+        self.forwarder = self.start()
+        self._number = itertools.count()
+
+    def start(self, **changes):
+        """Another process, after the one before was killed."""
+        clock = lambda: self.now_s  # noqa: E731
+        return Forwarder(
+            self.folder,
+            self.kafka.connect,
+            lambda: ENCODERS,
+            self.metrics,
+            keep_s=10 * MINUTE,
+            clock_s=clock,
+            **changes,
+        )
+
+    def take(self, count, **changes):
+        """The collector runs, takes so many events, one to a post, and stops."""
+        log = DiskLog(self.folder, Metrics(), **changes)
+
+        async def all_of_them():
+            for _ in range(count):
+                await log.append([event(next(self._number))])
+
+        asyncio.run(all_of_them())
+        log.close()
+
+    def forward(self):
+        """Sessions until there is nothing to send; each look at the clock ages it."""
+        rounds = iter(range(30))
+
+        def until():
+            self.now_s += 1.0
+            return next(rounds, None) is None
+
+        self.forwarder.session(ENCODERS, until)
+
+    def sent(self):
+        return [int(DECODE(value)["video_id"]) for topic, _, value in self.kafka.taken if topic == TOPIC]
+
+
+def event(number):
+    row = {"event_id": f"e{number}", "app_id": "demo", "event_type": "like", "user_key": "uk", "event_time": 1}
+    return LogRecord(TOPIC, "demo|uk", {**row, "received_at": 2, "video_id": str(number)})
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.collector.forward.forwarder.RETRY_S", 0.0)
+    return Bench(tmp_path)
+
+
+def once(numbers):
+    return list(dict.fromkeys(numbers))
+
+
+def test_the_log_reaches_kafka_in_order_with_its_keys(bench):
+    bench.take(100, segment_bytes=2_000)
+    bench.forward()
+
+    assert bench.sent() == list(range(100))
+    assert {key for _, key, _ in bench.kafka.taken} == {"demo|uk"}
+    assert bench.forwarder.waiting_for() == []
+
+
+def test_a_new_process_goes_on_where_the_last_one_was(bench):
+    bench.take(10)
+    bench.forward()
+    bench.take(10)
+    bench.forwarder = bench.start()
+    bench.forward()
+
+    assert bench.sent() == list(range(20))
+
+
+def test_a_lost_or_broken_checkpoint_costs_duplicates_and_no_event(bench):
+    bench.take(10)
+    bench.forward()
+    (bench.folder / checkpoint.NAME).write_bytes(b'{"segm')
+    bench.forwarder = bench.start()
+    bench.forward()
+
+    assert bench.sent() == [*range(10), *range(10)]
+
+
+@pytest.mark.parametrize("taken", range(0, 12))
+def test_a_kafka_that_dies_after_any_record_has_all_of_them_in_order_when_it_is_back(bench, taken):
+    bench.take(10, segment_bytes=700)
+    bench.kafka.fail_after = taken
+    bench.forward()
+    if taken < 10:
+        assert bench.forwarder.waiting_for() == ["kafka"]
+    bench.kafka.up, bench.kafka.fail_after = True, None
+    bench.forward()
+
+    assert once(bench.sent()) == list(range(10))
+
+
+def test_an_emptied_kafka_gets_all_that_is_kept(bench):
+    bench.take(10, segment_bytes=700)
+    bench.forward()
+    bench.kafka.empty()
+    bench.take(5)
+    bench.forward()
+
+    assert bench.sent() == list(range(15))
+
+
+def test_after_a_new_start_of_the_machine_kafka_gets_all_that_is_kept(bench):
+    bench.forwarder = bench.start(boot="monday")
+    bench.take(10)
+    bench.forward()
+    bench.forwarder = bench.start(boot="monday")
+    bench.forward()
+    assert bench.sent() == list(range(10))
+
+    bench.forwarder = bench.start(boot="tuesday")
+    bench.forward()
+    bench.forward()
+    assert bench.sent() == [*range(10), *range(10)]
+
+
+def test_who_asks_for_it_gets_all_that_is_kept_once_more(bench):
+    bench.take(10)
+    bench.forward()
+    (bench.folder / checkpoint.RESEND).touch()
+    bench.forward()
+    bench.forward()
+
+    assert bench.sent() == [*range(10), *range(10)]
+    assert not (bench.folder / checkpoint.RESEND).exists()
+
+
+def test_segments_are_kept_for_a_time_after_kafka_has_them_and_the_last_one_for_ever(bench):
+    bench.take(20, segment_bytes=700)
+    bench.forward()
+    kept = len(segments(bench.folder))
+    bench.now_s += 9 * MINUTE
+    bench.forward()
+    assert len(segments(bench.folder)) == kept > 3
+
+    bench.now_s += 2 * MINUTE
+    bench.forward()
+    assert len(segments(bench.folder)) == 1
+
+
+def test_a_crowded_log_lets_go_of_what_kafka_has_before_its_time(bench):
+    bench.take(20, segment_bytes=700)
+    there = segments(bench.folder)
+    size = sum(each.path.stat().st_size for each in there)
+    bench.forwarder = bench.start(quota_bytes=size)
+    bench.forward()
+
+    left = segments(bench.folder)
+    assert left == there[len(there) - len(left) :]
+    assert 1 < len(left) < len(there)
+    assert sum(each.path.stat().st_size for each in left) <= size / 2
+
+
+def test_nothing_that_kafka_does_not_have_is_deleted_however_old(bench):
+    bench.take(20, segment_bytes=700)
+    bench.kafka.up = False
+    for _ in range(3):
+        bench.now_s += 600 * MINUTE
+        bench.forward()
+    bench.kafka.up = True
+    bench.forward()
+
+    assert bench.sent() == list(range(20))
+
+
+def test_bytes_that_went_bad_are_set_aside_counted_and_passed(bench):
+    bench.take(20, segment_bytes=700)
+    second = segments(bench.folder)[1].path
+    data = bytearray(second.read_bytes())
+    data[50] ^= 1
+    second.write_bytes(data)
+    bench.forward()
+
+    lost = set(range(20)) - set(bench.sent())
+    assert len(lost) == 1 and bench.sent() == sorted(bench.sent())
+    assert [path.suffix for path in (bench.folder / ASIDE).iterdir()] == [".bad"]
+    assert bench.metrics.value("foryou_forwarder_bad_bytes_total") > 0
+
+
+def test_frames_lost_in_the_middle_of_a_segment_are_counted(bench):
+    bench.take(20)
+    only = segments(bench.folder)[0].path
+    data = bytearray(only.read_bytes())
+    data[len(data) // 2] ^= 1
+    only.write_bytes(data)
+    bench.take(0)
+    bench.forward()
+
+    assert bench.metrics.value("foryou_forwarder_lost_frames_total") == 1
+    assert len(bench.sent()) == 19
+
+
+def test_a_record_that_kafka_will_never_take_is_set_aside_and_holds_nothing_up(bench):
+    bench.take(1)
+    log = DiskLog(bench.folder, Metrics())
+    large = LogRecord(TOPIC, "k", {**event(98).record, "query": "x" * 200})
+    odd = [LogRecord(TOPIC, "k", {"no": "schema"}), LogRecord("no.topic", "k", {}), large, event(99)]
+    asyncio.run(log.append(odd))
+    log.close()
+    bench.kafka.longest = 200
+    bench.forward()
+
+    assert bench.sent() == [0, 99]
+    assert bench.metrics.value("foryou_forwarder_unwanted_total", topic=TOPIC) == 2
+    assert len(list((bench.folder / ASIDE).iterdir())) == 3
+
+
+def test_what_was_set_aside_is_kept_for_a_week(bench):
+    bench.take(1)
+    (bench.folder / ASIDE).mkdir()
+    (bench.folder / ASIDE / "old.bad").touch()
+    bench.now_s += ASIDE_KEEP_S  # the file's own time is the machine's, long after this clock's
+    bench.forward()
+    assert (bench.folder / ASIDE / "old.bad").exists()
+
+    bench.now_s += 4e9
+    bench.forward()
+    assert not (bench.folder / ASIDE / "old.bad").exists()
+
+
+def test_a_log_that_was_removed_is_begun_anew(bench):
+    bench.take(10, segment_bytes=700)
+    bench.forward()
+    for each in segments(bench.folder):
+        each.path.unlink()
+    bench.take(3)
+    bench.forward()
+
+    assert bench.sent() == list(range(13))
+
+
+def test_the_checkpoint_says_what_the_forwarder_waits_for(bench):
+    bench.kafka.up = False
+    bench.forward()
+    assert checkpoint.load(bench.folder).waiting_for == ["kafka"]
+
+    bench.kafka.up = True
+    bench.forward()
+    assert checkpoint.load(bench.folder).waiting_for == []
