@@ -7,9 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
-from foryou.collector.split import Unsplittable, media_type, split
+from foryou.collector.protocols import cloudevents
+from foryou.collector.protocols.answers import problem_of
+from foryou.collector.protocols.cloudevents import CLOUDEVENTS
+from foryou.collector.protocols.plain import PLAIN
+from foryou.collector.protocols.shape import Arrived, Protocol
+from foryou.collector.split import Unsplittable, media_type
+from foryou.collector.unpack import unpack
 from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
@@ -19,8 +26,12 @@ from foryou.service.rsgi import Headers, Request, Response, json_response
 
 REJECTED = "events.rejected.v1"
 DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
+MAX_QUERY = 8 << 10  # of a query are searched for a write key
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
-_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
+_REMEDY_KEY = (
+    "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or as ?write_key=<key>; "
+    "`foryou status` shows it"
+)
 
 
 @dataclass(frozen=True)
@@ -59,37 +70,52 @@ class Door:
         self._ack_seconds = metrics.histogram("foryou_collector_ack_seconds")
 
     async def post_events(self, request: Request) -> Response:
-        """POST /v1/events: one event, an array, or newline-delimited JSON."""
-        app_id = self._app_of(request.headers)
-        encoders = self._ready()
-        now_ms = self._clock_ms()
-        try:
-            _refuse_encoding(request.headers)
-            batch = split(request.body, request.headers.get("content-type") or "")
-        except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
-            raise whole.problem from None
-        check = self._gate.check
-        checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
-        await self.settle(checked, app_id, request.path, now_ms, encoders)
-        return _answer(checked.verdicts, single=batch.single)
+        """POST /v1/events: one event, an array, newline-delimited JSON, or CloudEvents in any mode."""
+        return await self.post(CLOUDEVENTS if cloudevents.speaks(request.headers) else PLAIN, request)
 
-    async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
-        """An event that a catalogue or account door makes of its path and body, given the time."""
+    async def post(self, protocol: Protocol, request: Request) -> Response:
+        """Events in the way of a protocol; what is refused is told in its way, too."""
+        try:
+            return await self._post(protocol, request)
+        except Problem as problem:
+            raise protocol.refuse(problem) from None
+
+    async def _post(self, protocol: Protocol, request: Request) -> Response:
+        headers = _with_key(request.headers, request.query_string)
+        late = protocol.key_in_body and not headers.get("authorization")
+        app_id = None if late else self._app_of(headers)
+        encoders = self._ready()
+        now_ms = self._clock_ms()
+        try:
+            body = unpack(request.body, request.headers.get("content-encoding"))
+            parcel = protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
+        except Unsplittable as whole:
+            if app_id is not None:  # whose it was is known: it is kept
+                await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            raise whole.problem from None
+        if app_id is None:
+            app_id = self._app_of({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+        check = self._gate.check
+        verdicts = [event if isinstance(event, Refused) else check(event, app_id, now_ms) for event in parcel.events]
+        await self.settle(Verdicts(verdicts, parcel.originals), app_id, request.path, now_ms, encoders)
+        return protocol.answer(verdicts, parcel.single)
+
+    async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:
+        """An event that a catalogue or account door makes of its path and body, given the body and the time."""
         app_id = self._app_of(request.headers)
         encoders = self._ready()
         now_ms = self._clock_ms()
         try:
-            _refuse_encoding(request.headers)
             media_type(request.headers.get("content-type") or "")
+            body = unpack(request.body, request.headers.get("content-encoding"))
         except Unsplittable as whole:
             await self._refuse_whole(whole, request, app_id, now_ms, encoders)
             raise whole.problem from None
-        made = make(now_ms)
+        made = make(body, now_ms)
         verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms, encoders)
+        await self.settle(Verdicts([verdict], [body]), app_id, _door_of(request.path), now_ms, encoders)
         if isinstance(verdict, Refused):
-            raise _problem(verdict)
+            raise problem_of(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
     async def settle(
@@ -176,14 +202,12 @@ def _key_in(header: str) -> str:
     return ""
 
 
-def _refuse_encoding(headers: Headers) -> None:
-    encoding = headers.get("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        told = f"bodies in {encoding[:40]!r} are not taken"
-        remedy = "send the body as it is, without Content-Encoding"
-        raise Unsplittable(
-            Problem(415, "Unsupported encoding", told, "content-encoding", remedy, reason="bad_encoding")
-        )
+def _with_key(headers: Headers, query_string: str) -> Headers:
+    """The headers, with the write key of the query where they have none: a browser's beacon cannot set a header."""
+    if headers.get("authorization") or "write_key=" not in query_string:
+        return headers
+    said = parse_qs(query_string[:MAX_QUERY], keep_blank_values=False).get("write_key")
+    return {"authorization": f"Bearer {said[-1]}"} if said else headers
 
 
 def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
@@ -199,55 +223,6 @@ def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: i
         "body": raw[:DEAD_LETTER_BYTES],
     }
     return LogRecord(REJECTED, app_id, encoder(letter))
-
-
-def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
-    accepted = [verdict.event_id for verdict in verdicts if isinstance(verdict, Accepted)]
-    if len(accepted) == len(verdicts):
-        return json_response(202, {"accepted": len(accepted), "event_ids": accepted})
-    if single and isinstance(verdicts[0], Refused):
-        raise _problem(verdicts[0])
-    results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
-    if accepted:
-        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
-        return json_response(207, told)
-    refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
-    status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
-    raise Problem(
-        status,
-        "No event was accepted",
-        f"all {len(verdicts)} events were refused; `results` says why, event by event",
-        f"$[0].{refused[0].field}" if refused[0].field not in (None, "$") else "$[0]",
-        refused[0].remedy,
-        reason=refused[0].reason,
-        accepted=0,
-        rejected=len(verdicts),
-        results=results,
-    )
-
-
-def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
-    if isinstance(verdict, Accepted):
-        return {"index": index, "status": "accepted", "event_id": verdict.event_id}
-    return {
-        "index": index,
-        "status": "rejected",
-        "event_id": verdict.event_id,
-        "reason": verdict.reason,
-        "field": verdict.field,
-        "detail": verdict.detail,
-        "remedy": verdict.remedy,
-    }
-
-
-_NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
-
-
-def _problem(refused: Refused) -> Problem:
-    status = 400 if refused.reason in _NOT_EVEN_JSON else 422
-    return Problem(
-        status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
-    )
 
 
 def _door_of(path: str) -> str:
