@@ -1,4 +1,4 @@
-"""The door: who knocks, what they bring, what they are told. Bytes in, gate, log, verdicts out."""
+"""The door: who knocks, what they bring, what they are told. Bytes in, gate, Kafka, verdicts out."""
 
 import base64
 import binascii
@@ -7,9 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
-from foryou.collector.log.event_log import EventLog, LogRecord, LogUnavailable
-from foryou.collector.split import Unsplittable, media_type, split
+from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
+from foryou.collector.protocols import cloudevents
+from foryou.collector.protocols.answers import problem_of
+from foryou.collector.protocols.cloudevents import CLOUDEVENTS
+from foryou.collector.protocols.plain import PLAIN
+from foryou.collector.protocols.shape import Arrived, Protocol
+from foryou.collector.split import Unsplittable, media_type
+from foryou.collector.unpack import unpack
+from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
 from foryou.service.metrics import Metrics
@@ -18,8 +26,12 @@ from foryou.service.rsgi import Headers, Request, Response, json_response
 
 REJECTED = "events.rejected.v1"
 DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
+MAX_QUERY = 8 << 10  # of a query are searched for a write key
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
-_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
+_REMEDY_KEY = (
+    "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or as ?write_key=<key>; "
+    "`foryou status` shows it"
+)
 
 
 @dataclass(frozen=True)
@@ -31,21 +43,21 @@ class Verdicts:
 
 
 class Door:
-    """Takes posts of one stack. `seal` is what happens to refused bytes before they are kept."""
+    """Takes posts of one stack. `encoders` gives the Avro encoder of a topic once the registry has answered."""
 
     def __init__(
         self,
         write_keys: Mapping[str, str],
         gate: Gate,
         log: EventLog,
+        encoders: Callable[[], Mapping[str, Encoder] | None],
         metrics: Metrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        seal: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._write_keys = dict(write_keys)
         self._gate = gate
         self._log = log
-        self._seal = seal
+        self._encoders = encoders
         self._clock_ms = clock_ms
         self._metrics = metrics
         self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
@@ -58,98 +70,107 @@ class Door:
         self._ack_seconds = metrics.histogram("foryou_collector_ack_seconds")
 
     async def post_events(self, request: Request) -> Response:
-        """POST /v1/events: one event, an array, or newline-delimited JSON."""
-        app_id = self._app_of(request.headers)
-        self.ready()
-        now_ms = self._clock_ms()
-        try:
-            _refuse_encoding(request.headers)
-            batch = split(request.body, request.headers.get("content-type") or "")
-        except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms)
-            raise whole.problem from None
-        check = self._gate.check
-        checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
-        await self.settle(checked, app_id, request.path, now_ms)
-        return _answer(checked.verdicts, single=batch.single)
+        """POST /v1/events: one event, an array, newline-delimited JSON, or CloudEvents in any mode."""
+        return await self.post(CLOUDEVENTS if cloudevents.speaks(request.headers) else PLAIN, request)
 
-    async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
-        """An event that a catalogue or account door makes of its path and body, given the time."""
-        app_id = self._app_of(request.headers)
-        self.ready()
+    async def post(self, protocol: Protocol, request: Request) -> Response:
+        """Events in the way of a protocol; what is refused is told in its way, too."""
+        try:
+            return await self._post(protocol, request)
+        except Problem as problem:
+            raise protocol.refuse(problem) from None
+
+    async def _post(self, protocol: Protocol, request: Request) -> Response:
+        headers = _with_key(request.headers, request.query_string)
+        late = protocol.key_in_body and not headers.get("authorization")
+        app_id = None if late else self._app_of(headers)
+        encoders = self._ready()
         now_ms = self._clock_ms()
         try:
-            _refuse_encoding(request.headers)
-            media_type(request.headers.get("content-type") or "")
+            body = unpack(request.body, request.headers.get("content-encoding"))
+            parcel = protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms)
+            if app_id is not None:  # whose it was is known: it is kept
+                await self._refuse_whole(whole, request, app_id, now_ms, encoders)
             raise whole.problem from None
-        made = make(now_ms)
+        if app_id is None:
+            app_id = self._app_of({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+        check = self._gate.check
+        verdicts = [event if isinstance(event, Refused) else check(event, app_id, now_ms) for event in parcel.events]
+        await self.settle(Verdicts(verdicts, parcel.originals), app_id, request.path, now_ms, encoders)
+        return protocol.answer(verdicts, parcel.single)
+
+    async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:
+        """An event that a catalogue or account door makes of its path and body, given the body and the time."""
+        app_id = self._app_of(request.headers)
+        encoders = self._ready()
+        now_ms = self._clock_ms()
+        try:
+            media_type(request.headers.get("content-type") or "")
+            body = unpack(request.body, request.headers.get("content-encoding"))
+        except Unsplittable as whole:
+            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            raise whole.problem from None
+        made = make(body, now_ms)
         verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms)
+        await self.settle(Verdicts([verdict], [body]), app_id, _door_of(request.path), now_ms, encoders)
         if isinstance(verdict, Refused):
-            raise _problem(verdict)
+            raise problem_of(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
-    async def settle(self, checked: Verdicts, app_id: str, door: str, now_ms: int) -> None:
+    async def settle(
+        self, checked: Verdicts, app_id: str, door: str, now_ms: int, encoders: Mapping[str, Encoder]
+    ) -> None:
         """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
-        records = [
-            LogRecord(verdict.lane, verdict.key, verdict.record)
-            if isinstance(verdict, Accepted)
-            else self._dead_letter(verdict, raw, app_id, door, now_ms)
-            for verdict, raw in zip(checked.verdicts, checked.raws, strict=True)
-        ]
+        records: list[LogRecord] = []
+        letters: list[LogRecord] = []
+        for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
+            if isinstance(verdict, Accepted):
+                lane = verdict.lane.value
+                records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
+            else:
+                letters.append(_dead_letter(verdict, raw, app_id, door, now_ms, encoders[REJECTED]))
         started = time.perf_counter()
-        await self._append(records)
-        self._ack_seconds.observe(time.perf_counter() - started)
-        self._count(checked.verdicts)
-
-    async def _refuse_whole(self, whole: Unsplittable, request: Request, app_id: str, now_ms: int) -> None:
-        problem = whole.problem
-        refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        await self._append([self._dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms)])
-        self._count([refused] * whole.count)
-
-    async def _append(self, records: list[LogRecord]) -> None:
         try:
-            await self._log.append(records)
+            await self._log.append([*records, *letters])
         except LogUnavailable as error:
             self._turned_away.inc()
             raise unavailable(f"the events are not stored: {error}") from error
+        self._ack_seconds.observe(time.perf_counter() - started)
+        self._count(checked.verdicts)
 
-    def _dead_letter(self, refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int) -> LogRecord:
-        kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
-        letter = {
-            "rejected_at": now_ms,
-            "app_id": app_id,
-            "event_id": refused.event_id,
-            "door": door,
-            "reason": refused.reason,
-            "field": refused.field,
-            "detail": f"{refused.detail}; {refused.remedy}{kept}",
-            "body": self._seal(raw[:DEAD_LETTER_BYTES]),
-        }
-        return LogRecord(REJECTED, app_id, letter)
+    async def _refuse_whole(
+        self, whole: Unsplittable, request: Request, app_id: str, now_ms: int, encoders: Mapping[str, Encoder]
+    ) -> None:
+        problem = whole.problem
+        refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
+        letter = _dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms, encoders[REJECTED])
+        try:
+            await self._log.append([letter])
+        except LogUnavailable as error:
+            self._turned_away.inc()
+            raise unavailable(f"the events are not stored: {error}") from error
+        self._count([refused] * whole.count)
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        told: dict[tuple[str, str], int] = {}
-        for verdict in verdicts:
-            of = ("accepted" if isinstance(verdict, Accepted) else "rejected", verdict.lane or UNKNOWN_LANE)
-            told[of] = told.get(of, 0) + 1
-        for (what, lane), count in told.items():
-            self._counters["received"][lane].inc(count)
-            self._counters[what][lane].inc(count)
-        if any(what == "rejected" for what, _ in told):
-            reasons = Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused))
-            for reason, count in reasons.items():
-                self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
+        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused))
+        for lane, count in Counter(verdict.lane for verdict in verdicts).items():
+            self._counters["received"][lane or UNKNOWN_LANE].inc(count)
+        for lane, count in accepted.items():
+            self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
+        for lane, count in rejected.items():
+            self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
+        for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
+            self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
 
-    def ready(self) -> None:
-        """Raises a 503 Problem while the log can take nothing; asked before a body is read, and once it was."""
-        lacks = self._log.waiting_for()
-        if lacks:
+    def _ready(self) -> Mapping[str, Encoder]:
+        encoders = self._encoders()
+        lacks = ["registry"] if encoders is None else self._log.waiting_for()
+        if encoders is None or lacks:
             self._turned_away.inc()
             raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
+        return encoders
 
     def _app_of(self, headers: Headers) -> str:
         header = headers.get("authorization") or ""
@@ -181,63 +202,27 @@ def _key_in(header: str) -> str:
     return ""
 
 
-def _refuse_encoding(headers: Headers) -> None:
-    encoding = headers.get("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        told = f"bodies in {encoding[:40]!r} are not taken"
-        remedy = "send the body as it is, without Content-Encoding"
-        raise Unsplittable(
-            Problem(415, "Unsupported encoding", told, "content-encoding", remedy, reason="bad_encoding")
-        )
+def _with_key(headers: Headers, query_string: str) -> Headers:
+    """The headers, with the write key of the query where they have none: a browser's beacon cannot set a header."""
+    if headers.get("authorization") or "write_key=" not in query_string:
+        return headers
+    said = parse_qs(query_string[:MAX_QUERY], keep_blank_values=False).get("write_key")
+    return {"authorization": f"Bearer {said[-1]}"} if said else headers
 
 
-def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
-    accepted = [verdict.event_id for verdict in verdicts if isinstance(verdict, Accepted)]
-    if len(accepted) == len(verdicts):
-        return json_response(202, {"accepted": len(accepted), "event_ids": accepted})
-    if single and isinstance(verdicts[0], Refused):
-        raise _problem(verdicts[0])
-    results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
-    if accepted:
-        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
-        return json_response(207, told)
-    refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
-    status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
-    raise Problem(
-        status,
-        "No event was accepted",
-        f"all {len(verdicts)} events were refused; `results` says why, event by event",
-        f"$[0].{refused[0].field}" if refused[0].field not in (None, "$") else "$[0]",
-        refused[0].remedy,
-        reason=refused[0].reason,
-        accepted=0,
-        rejected=len(verdicts),
-        results=results,
-    )
-
-
-def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
-    if isinstance(verdict, Accepted):
-        return {"index": index, "status": "accepted", "event_id": verdict.event_id}
-    return {
-        "index": index,
-        "status": "rejected",
-        "event_id": verdict.event_id,
-        "reason": verdict.reason,
-        "field": verdict.field,
-        "detail": verdict.detail,
-        "remedy": verdict.remedy,
+def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
+    kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
+    letter = {
+        "rejected_at": now_ms,
+        "app_id": app_id,
+        "event_id": refused.event_id,
+        "door": door,
+        "reason": refused.reason,
+        "field": refused.field,
+        "detail": f"{refused.detail}; {refused.remedy}{kept}",
+        "body": raw[:DEAD_LETTER_BYTES],
     }
-
-
-_NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
-
-
-def _problem(refused: Refused) -> Problem:
-    status = 400 if refused.reason in _NOT_EVEN_JSON else 422
-    return Problem(
-        status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
-    )
+    return LogRecord(REJECTED, app_id, encoder(letter))
 
 
 def _door_of(path: str) -> str:
