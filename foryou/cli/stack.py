@@ -58,7 +58,7 @@ def up(
 
 
 def _welcome(console: Console, settings: Settings, seconds: float) -> None:
-    key = _write_key(settings)
+    key = _write_key(settings) or "<your key>"
     console.print(f"\nUp in {seconds:.0f} s. Data and logs: {settings.home}", highlight=False, soft_wrap=True)
     console.print("\nA first event, a first feed:", highlight=False)
     event = '{"event_type":"app_open","user_id":"me","event_time":' + str(time.time_ns() // 1_000_000) + "}"
@@ -148,5 +148,6 @@ def _phase(part: PartState, up_now: bool) -> str:
     return "unhealthy" if part.process is not None and alive(part.process) else "dead"
 
 
-def _write_key(settings: Settings) -> str:
-    return next(iter(settings.secrets().write_keys))
+def _write_key(settings: Settings) -> str | None:
+    """The development key, the one key whose text is kept; None once it is revoked."""
+    return next(iter(settings.secrets().write_keys), None)

@@ -3,13 +3,17 @@
 import os
 import sys
 
-from foryou.collector.door import REJECTED, Door
+from foryou.collector.admission import Admission
+from foryou.collector.door import Door
 from foryou.collector.doors import add_doors
 from foryou.collector.encoders import Encoders
+from foryou.collector.letters import Letters
 from foryou.collector.producer import KafkaLog
 from foryou.contract.events import Lane
 from foryou.contract.gate import Gate
+from foryou.contract.topics import REJECTED
 from foryou.service import logs
+from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
@@ -20,6 +24,7 @@ def main() -> None:
     logs.configure("collector")
     try:
         settings = Settings.load(os.environ)
+        gate = settings.gate()
     except ValueError as error:
         sys.exit(f"foryou.collector: {error}")
     secrets = settings.secrets()
@@ -31,14 +36,25 @@ def main() -> None:
     def waiting_for() -> list[str]:
         return [*log.waiting_for(), *([] if encoders.current() else ["registry"])]
 
-    router = Router(metrics, waiting_for)
-    add_doors(router, Door(secrets.write_keys, Gate(secrets.identity), log, encoders.current, metrics))
+    body_s = gate.connections.body_s
+    router = Router(metrics, waiting_for, body_timeout_s=body_s, guard=Guard(gate, metrics))
+    contract = Gate(secrets.identity, gate.never_stored.rules())
+    letters, admission = Letters(secrets.seal), Admission(gate)
+    door = Door(secrets.callers, contract, log, encoders.current, metrics, letters, admission)
+    add_doors(router, door)
 
     def stop() -> None:
         encoders.stop()
         log.close()
 
-    serve(router, settings.host, settings.ports["collector"], start=lambda _: encoders.start(), stop=stop)
+    serve(
+        router,
+        settings.host,
+        settings.ports["collector"],
+        start=lambda _: encoders.start(),
+        stop=stop,
+        listening=settings.listening("collector"),
+    )
 
 
 if __name__ == "__main__":

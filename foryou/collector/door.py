@@ -1,26 +1,27 @@
 """The door: who knocks, what they bring, what they are told. Bytes in, gate, Kafka, verdicts out."""
 
-import base64
-import binascii
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from foryou.collector.admission import Admission, Limited
+from foryou.collector.letters import Letters, Origin, origin_of
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
-from foryou.collector.split import Unsplittable, media_type, split
+from foryou.collector.split import Batch, Unsplittable, media_type, split
 from foryou.contract.codec import Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
+from foryou.contract.topics import REJECTED
+from foryou.service.callers import Callers, require
+from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem, unavailable
+from foryou.service.problem import Problem, limited, unavailable
 from foryou.service.rsgi import Headers, Request, Response, json_response
+from foryou.service.tokens import REPLAY
 
-REJECTED = "events.rejected.v1"
-DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
-_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,23 @@ class Door:
 
     def __init__(
         self,
-        write_keys: Mapping[str, str],
+        callers: Callers,
         gate: Gate,
         log: EventLog,
         encoders: Callable[[], Mapping[str, Encoder] | None],
         metrics: Metrics,
+        letters: Letters,
+        admission: Admission | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._write_keys = dict(write_keys)
+        self._callers = callers
+        self._letters = letters
+        self._admission = admission or Admission()
         self._gate = gate
         self._log = log
         self._encoders = encoders
         self._clock_ms = clock_ms
         self._metrics = metrics
-        self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
         lanes = [*(lane.value for lane in Lane), UNKNOWN_LANE]
         self._counters = {
             what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
@@ -60,51 +64,68 @@ class Door:
 
     async def post_events(self, request: Request) -> Response:
         """POST /v1/events: one event, an array, or newline-delimited JSON."""
-        app_id = self._app_of(request.headers)
+        caller = self._caller(request.headers)
+        app_id, origin = caller.app_id, origin_of(request, caller)
         encoders = self._ready()
         now_ms = self._clock_ms()
         try:
             _refuse_encoding(request.headers)
-            batch = split(request.body, request.headers.get("content-type") or "")
+            batch = _events(request, origin)
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            self._charge(caller, whole.count, now_ms)
+            await self._refuse_whole(whole, request.body, app_id, origin, now_ms, encoders)
             raise whole.problem from None
-        check = self._gate.check
-        checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
-        await self.settle(checked, app_id, request.path, now_ms, encoders)
+        self._charge(caller, len(batch.events), now_ms)
+        check, given = self._gate.check, origin.event_id
+        seen = [check(raw, app_id, now_ms, given(index)) for index, raw in enumerate(batch.events)]
+        checked = Verdicts(self._admission.by_device(seen), batch.events)
+        await self.settle(checked, app_id, origin, now_ms, encoders)
         return _answer(checked.verdicts, single=batch.single)
 
     async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
         """An event that a catalogue or account door makes of its path and body, given the time."""
-        app_id = self._app_of(request.headers)
+        caller = self._caller(request.headers)
+        app_id, origin = caller.app_id, origin_of(request, caller)
         encoders = self._ready()
         now_ms = self._clock_ms()
         try:
             _refuse_encoding(request.headers)
             media_type(request.headers.get("content-type") or "")
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            self._charge(caller, 1, now_ms)
+            await self._refuse_whole(whole, request.body, app_id, origin, now_ms, encoders)
             raise whole.problem from None
+        self._charge(caller, 1, now_ms)
         made = make(now_ms)
-        verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms, encoders)
+        given = origin.event_id(0)
+        seen = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms, given)
+        (verdict,) = self._admission.by_device([seen])
+        await self.settle(Verdicts([verdict], [request.body]), app_id, origin, now_ms, encoders)
         if isinstance(verdict, Refused):
             raise _problem(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
     async def settle(
-        self, checked: Verdicts, app_id: str, door: str, now_ms: int, encoders: Mapping[str, Encoder]
+        self, checked: Verdicts, app_id: str, origin: Origin, now_ms: int, encoders: Mapping[str, Encoder]
     ) -> None:
-        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
+        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them.
+
+        A dead letter that is refused again stays the letter that it is: no second one, and nothing counted twice.
+        """
+        if origin.replay_of is not None and not any(isinstance(verdict, Accepted) for verdict in checked.verdicts):
+            return
         records: list[LogRecord] = []
         letters: list[LogRecord] = []
         for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
             if isinstance(verdict, Accepted):
                 lane = verdict.lane.value
                 records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
-            else:
-                letters.append(_dead_letter(verdict, raw, app_id, door, now_ms, encoders[REJECTED]))
+            elif not isinstance(verdict, Limited):
+                letters.append(self._letters.letter(verdict, raw, app_id, origin, now_ms, encoders[REJECTED]))
         started = time.perf_counter()
+        if not records and not letters:
+            self._count(checked.verdicts)
+            return
         try:
             await self._log.append([*records, *letters])
         except LogUnavailable as error:
@@ -114,11 +135,19 @@ class Door:
         self._count(checked.verdicts)
 
     async def _refuse_whole(
-        self, whole: Unsplittable, request: Request, app_id: str, now_ms: int, encoders: Mapping[str, Encoder]
+        self,
+        whole: Unsplittable,
+        body: bytes,
+        app_id: str,
+        origin: Origin,
+        now_ms: int,
+        encoders: Mapping[str, Encoder],
     ) -> None:
+        if origin.replay_of is not None:
+            return
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        letter = _dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms, encoders[REJECTED])
+        letter = self._letters.letter(refused, body, app_id, origin, now_ms, encoders[REJECTED], whole=True)
         try:
             await self._log.append([letter])
         except LogUnavailable as error:
@@ -128,15 +157,32 @@ class Door:
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
         accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
-        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused))
+        limited = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Limited))
+        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused)) - limited
         for lane, count in Counter(verdict.lane for verdict in verdicts).items():
             self._counters["received"][lane or UNKNOWN_LANE].inc(count)
         for lane, count in accepted.items():
             self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
         for lane, count in rejected.items():
             self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
+        for lane, count in limited.items():
+            self._counters["limited"][lane or UNKNOWN_LANE].inc(count)
+        for verdict in verdicts:
+            if isinstance(verdict, Accepted) and verdict.removed:
+                for rule in verdict.removed:
+                    self._metrics.counter("foryou_collector_removed_properties_total", rule=rule).inc()
         for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
             self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+
+    def _charge(self, caller: Caller, events: int, now_ms: int) -> None:
+        """Raises a 429 Problem for a key that sends too much; its events were not looked at: their lane is unknown."""
+        try:
+            self._admission.charge(caller, events, now_ms)
+        except Problem:
+            for what in ("received", "limited"):
+                self._counters[what][UNKNOWN_LANE].inc(events)
+            self._metrics.counter("foryou_http_limited_total", by="key").inc()
+            raise
 
     def _ready(self) -> Mapping[str, Encoder]:
         encoders = self._encoders()
@@ -146,34 +192,19 @@ class Door:
             raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
         return encoders
 
-    def _app_of(self, headers: Headers) -> str:
-        header = headers.get("authorization") or ""
-        app_id = self._authorized.get(header)
-        if app_id is not None:
-            return app_id
-        app_id = self._write_keys.get(_key_in(header))
-        if app_id is None:
-            self._metrics.counter("foryou_collector_unauthorized_total").inc()
-            said = "the write key is not known here" if header else "there is no write key"
-            challenge = (("www-authenticate", 'Bearer realm="foryou", Basic realm="foryou"'),)
-            raise Problem(
-                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
-            )
-        if len(self._authorized) < 1_024:
-            self._authorized[header] = app_id
-        return app_id
-
-
-def _key_in(header: str) -> str:
-    scheme, _, credentials = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    if scheme.lower() == "basic":
+    def _caller(self, headers: Headers) -> Caller:
+        """Who posts, and may. Raises a 401 or 403 Problem."""
         try:
-            return base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            return ""
-    return ""
+            return require(self._callers.authenticate(headers, REPLAY), Scope.EVENTS_WRITE)
+        except Problem:
+            self._metrics.counter("foryou_collector_unauthorized_total").inc()
+            raise
+
+
+def _events(request: Request, origin: Origin) -> Batch:
+    if origin.one_event:
+        return Batch([request.body], single=True)
+    return split(request.body, request.headers.get("content-type") or "")
 
 
 def _refuse_encoding(headers: Headers) -> None:
@@ -186,21 +217,6 @@ def _refuse_encoding(headers: Headers) -> None:
         )
 
 
-def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
-    kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
-    letter = {
-        "rejected_at": now_ms,
-        "app_id": app_id,
-        "event_id": refused.event_id,
-        "door": door,
-        "reason": refused.reason,
-        "field": refused.field,
-        "detail": f"{refused.detail}; {refused.remedy}{kept}",
-        "body": raw[:DEAD_LETTER_BYTES],
-    }
-    return LogRecord(REJECTED, app_id, encoder(letter))
-
-
 def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
     accepted = [verdict.event_id for verdict in verdicts if isinstance(verdict, Accepted)]
     if len(accepted) == len(verdicts):
@@ -209,9 +225,13 @@ def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
         raise _problem(verdicts[0])
     results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
     if accepted:
-        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
-        return json_response(207, told)
+        limited_ones = sum(isinstance(verdict, Limited) for verdict in verdicts)
+        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted) - limited_ones, "results": results}
+        return json_response(207, {**told, "limited": limited_ones} if limited_ones else told)
     refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+    waits = [verdict.retry_after_s for verdict in refused if isinstance(verdict, Limited)]
+    if waits:  # the others would be refused again: what can pass later decides
+        raise limited("this device sends too many events a second", max(waits), accepted=0, results=results)
     status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
     raise Problem(
         status,
@@ -231,7 +251,7 @@ def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
         return {"index": index, "status": "accepted", "event_id": verdict.event_id}
     return {
         "index": index,
-        "status": "rejected",
+        "status": "limited" if isinstance(verdict, Limited) else "rejected",
         "event_id": verdict.event_id,
         "reason": verdict.reason,
         "field": verdict.field,
@@ -244,12 +264,9 @@ _NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
 
 
 def _problem(refused: Refused) -> Problem:
+    if isinstance(refused, Limited):
+        return limited(refused.detail, refused.retry_after_s)
     status = 400 if refused.reason in _NOT_EVEN_JSON else 422
     return Problem(
         status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
     )
-
-
-def _door_of(path: str) -> str:
-    """The door's name without the ids in its path: /v1/users/u1 → /v1/users/…"""
-    return "/".join(path.split("/")[:3]) + "/…" if path.count("/") > 2 else path

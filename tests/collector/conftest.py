@@ -4,18 +4,21 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from foryou.collector.door import REJECTED, Door
+from foryou.collector.door import Door
 from foryou.collector.doors import add_doors
+from foryou.collector.letters import Letters
 from foryou.collector.producer import MemoryLog
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Gate
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
-from foryou.contract.topics import TOPICS
+from foryou.contract.seal import Seal
+from foryou.contract.secret_ring import new_ring
+from foryou.contract.topics import REJECTED, TOPICS
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
-from foryou.service.testing import Answer, ask
+from foryou.service.testing import Answer, ask, known_keys
 
 NOW = 1_790_000_000_000  # 2026-09-21
 KEY = "fy_test"
@@ -36,16 +39,23 @@ class Collector:
         self.encoders = {name: Encoder(schemas[name], number) for number, name in enumerate(TOPICS_WRITTEN, 1)}
         self.decode = Decoder(lambda number: schemas[TOPICS_WRITTEN[number - 1]])
         self.gate = Gate(self.identity)
-        door = Door(
-            {KEY: "demo"},
+        ring = new_ring()
+        self.seal = Seal(lambda: ring, "dead letter")
+        door = self.door = Door(
+            known_keys({KEY: "demo"}),
             self.gate,
             self.log,
             lambda: self.encoders if self.registered else None,
             self.metrics,
+            Letters(self.seal),
             clock_ms=lambda: NOW,
         )
         self.router = Router(self.metrics, self.log.waiting_for)
         add_doors(self.router, door)
+
+    def keys_may(self, scopes):
+        """From here on the key has these scopes."""
+        self.door._callers = known_keys({KEY: "demo"}, scopes)
 
     def ask(self, method, path, body=b"", headers=None) -> Answer:
         return asyncio.run(ask(self.router, method, path, body, {"authorization": f"Bearer {KEY}", **(headers or {})}))
@@ -61,7 +71,8 @@ class Collector:
         return [record.key for record in self.log.of(topic)]
 
     def rejected(self) -> list[dict]:
-        return self.records(REJECTED)
+        """The dead letters, opened."""
+        return [{**letter, "body": self.seal.open(letter["body"])} for letter in self.records(REJECTED)]
 
     def counted(self, what) -> float:
         lanes = [*(lane.value for lane in Lane), "unknown"]
