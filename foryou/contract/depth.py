@@ -15,7 +15,7 @@ def depth_exceeds(event: bytes, limit: int = MAX_DEPTH) -> bool:
         return False
     if b"\\" in event:
         brackets = b"".join(token[0] for token in TOKEN.finditer(event) if token[0] in b"{[]}")
-    else:  # every second piece between quotation marks is a string: a batch is scanned ten times as fast
+    else:  # every second piece between quotation marks is a string: quick, where a batch has thousands of them
         brackets = b"".join(event.split(b'"')[::2]).translate(None, _NO_BRACKETS)
     depth = 0
     for mark in brackets:
