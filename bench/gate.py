@@ -24,7 +24,7 @@ from foryou.contract.ids import uuid7
 from foryou.contract.schemas import schema
 from foryou.contract.seal import Seal
 from foryou.contract.secret_ring import new_ring
-from foryou.contract.topics import REJECTED, TOPICS
+from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
 from foryou.service.gate_settings import load
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
@@ -75,7 +75,7 @@ def _router(log: EventLog) -> Router:
     metrics, settings, ring = Metrics(), load(), new_ring()
     encoders = {
         name: Encoder(schema(TOPICS[name].schema), number)
-        for number, name in enumerate([*(lane.value for lane in Lane), REJECTED], 1)
+        for number, name in enumerate([*(lane.value for lane in Lane), FLAGGED, REJECTED], 1)
     }
     router = Router(metrics, guard=Guard(settings, metrics))
     door = Door(

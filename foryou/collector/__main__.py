@@ -11,7 +11,7 @@ from foryou.collector.letters import Letters
 from foryou.collector.producer import KafkaLog
 from foryou.contract.events import Lane
 from foryou.contract.gate import Gate
-from foryou.contract.topics import REJECTED
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.service import logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
@@ -29,7 +29,7 @@ def main() -> None:
         sys.exit(f"foryou.collector: {error}")
     secrets = settings.secrets()
     metrics = Metrics()
-    topics = [*(lane.value for lane in Lane), REJECTED]
+    topics = [*(lane.value for lane in Lane), FLAGGED, REJECTED]
     encoders = Encoders(settings.registry_url, topics)
     log = KafkaLog(settings.kafka, topics, metrics)
 

@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from foryou.collector.flags import Flags
 from foryou.contract.gate import Accepted, Refused
 from foryou.service.buckets import Buckets, Quotas
 from foryou.service.gate_settings import GateSettings, load
-from foryou.service.keys import Caller
+from foryou.service.keys import Caller, Scope
 from foryou.service.problem import limited
 
 RATE_LIMITED = "rate_limited"
@@ -29,6 +30,7 @@ class Admission:
         self._keys = Buckets(said.key.per_s, said.key.burst, said.memory.entries)
         self._devices = Buckets(said.device.per_s, said.device.burst, said.memory.entries)
         self._quotas = Quotas()
+        self._flags = Flags(said.bots, said.memory.entries)
         self._clock_s = clock_s
 
     def charge(self, caller: Caller, events: int, now_ms: int) -> None:
@@ -50,6 +52,18 @@ class Admission:
                 name = record.get("device_key") or (record.get("user_key") if "session_id" in record else None)
                 if name is not None and (wait_s := take(f"{record['app_id']}|{name}", 1, now_s)):
                     verdicts[place] = _one_too_many(verdict, wait_s)
+        return verdicts
+
+    def flagged(
+        self, verdicts: list[Accepted | Refused], caller: Caller, agent: str | None
+    ) -> list[Accepted | Refused]:
+        """The verdicts, with flags on what no person does. A key that may do everything is a developer's: no person's
+        pace is judged by it.
+        """
+        of, robot, paced = self._flags.of, self._flags.robot(agent), not caller.may(Scope.ADMIN)
+        for place, verdict in enumerate(verdicts):
+            if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
+                verdicts[place] = replace(verdict, flags=flags)
         return verdicts
 
 

@@ -10,10 +10,10 @@ from foryou.collector.admission import Admission, Limited
 from foryou.collector.letters import Letters, Origin, origin_of
 from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
 from foryou.collector.split import Batch, Unsplittable, media_type, split
-from foryou.contract.codec import Encoder
+from foryou.contract.codec import Encoder, Record
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
-from foryou.contract.topics import REJECTED
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.service.callers import Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
@@ -54,7 +54,7 @@ class Door:
         self._encoders = encoders
         self._clock_ms = clock_ms
         self._metrics = metrics
-        lanes = [*(lane.value for lane in Lane), UNKNOWN_LANE]
+        lanes = [*(lane.value for lane in Lane), FLAGGED, UNKNOWN_LANE]
         self._counters = {
             what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
             for what in ("received", "accepted", "rejected", "limited")
@@ -78,7 +78,9 @@ class Door:
         self._charge(caller, len(batch.events), now_ms)
         check, given = self._gate.check, origin.event_id
         seen = [check(raw, app_id, now_ms, given(index)) for index, raw in enumerate(batch.events)]
-        checked = Verdicts(self._admission.by_device(seen), batch.events)
+        agent: str | None = request.headers.get("user-agent")
+        judged = self._admission.flagged(self._admission.by_device(seen), caller, agent)
+        checked = Verdicts(judged, batch.events)
         await self.settle(checked, app_id, origin, now_ms, encoders)
         return _answer(checked.verdicts, single=batch.single)
 
@@ -118,8 +120,8 @@ class Door:
         letters: list[LogRecord] = []
         for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
             if isinstance(verdict, Accepted):
-                lane = verdict.lane.value
-                records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
+                topic, record = _where(verdict)
+                records.append(LogRecord(topic, verdict.key, encoders[topic](record)))
             elif not isinstance(verdict, Limited):
                 letters.append(self._letters.letter(verdict, raw, app_id, origin, now_ms, encoders[REJECTED]))
         started = time.perf_counter()
@@ -156,23 +158,18 @@ class Door:
         self._count([refused] * whole.count)
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
-        limited = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Limited))
-        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused)) - limited
-        for lane, count in Counter(verdict.lane for verdict in verdicts).items():
-            self._counters["received"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in accepted.items():
-            self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in rejected.items():
-            self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in limited.items():
-            self._counters["limited"][lane or UNKNOWN_LANE].inc(count)
-        for verdict in verdicts:
-            if isinstance(verdict, Accepted) and verdict.removed:
-                for rule in verdict.removed:
-                    self._metrics.counter("foryou_collector_removed_properties_total", rule=rule).inc()
+        told = Counter((_what(verdict), _lane(verdict)) for verdict in verdicts)
+        for (what, lane), count in told.items():
+            self._counters["received"][lane].inc(count)
+            self._counters[what][lane].inc(count)
         for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
             self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        for verdict in verdicts:
+            if isinstance(verdict, Accepted) and (verdict.flags or verdict.removed):
+                for flag in verdict.flags.split(",") if verdict.flags else ():
+                    self._metrics.counter("foryou_collector_flagged_total", flag=flag).inc()
+                for rule in verdict.removed:
+                    self._metrics.counter("foryou_collector_removed_properties_total", rule=rule).inc()
 
     def _charge(self, caller: Caller, events: int, now_ms: int) -> None:
         """Raises a 429 Problem for a key that sends too much; its events were not looked at: their lane is unknown."""
@@ -199,6 +196,22 @@ class Door:
         except Problem:
             self._metrics.counter("foryou_collector_unauthorized_total").inc()
             raise
+
+
+def _what(verdict: Accepted | Refused) -> str:
+    return "accepted" if isinstance(verdict, Accepted) else "limited" if isinstance(verdict, Limited) else "rejected"
+
+
+def _lane(verdict: Accepted | Refused) -> str:
+    if isinstance(verdict, Accepted) and verdict.flags is not None:
+        return FLAGGED
+    return verdict.lane or UNKNOWN_LANE
+
+
+def _where(verdict: Accepted) -> tuple[str, Record]:
+    if verdict.flags is None:
+        return verdict.lane.value, verdict.record
+    return FLAGGED, {**verdict.record, "flags": verdict.flags}
 
 
 def _events(request: Request, origin: Origin) -> Batch:

@@ -38,6 +38,7 @@ class Accepted:
     lane: Lane
     key: str
     record: Record
+    flags: str | None = None  # why no person does this, as the door found
     removed: tuple[str, ...] = ()  # by which rule each property went that is never stored
 
 
@@ -120,7 +121,7 @@ class Gate:
         record["properties"] = event.properties or {}
         if event.properties:
             record["properties"], removed = self._never_stored.split(event.properties)
-        return Accepted(event_id, known.lane, self._tap(event, app_id, record), record, removed)
+        return Accepted(event_id, known.lane, self._tap(event, app_id, record), record, removed=removed)
 
     def _tap(self, event: ClientEvent, app_id: str, record: Record) -> str:
         identity = self._identity

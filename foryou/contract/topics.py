@@ -51,6 +51,7 @@ TOPICS: dict[str, Topic] = _load()
 
 
 REJECTED = "events.rejected.v1"
+FLAGGED = "events.flagged.v1"
 
 
 def tile_topic(name: str, keep_hours: int, partitions: int = 4) -> Topic:

@@ -53,6 +53,17 @@ class Memory(_Table, frozen=True):
     entries: AtLeastOne
 
 
+class BotRules(_Table, frozen=True):
+    """When an event is flagged, see foryou/collector/flags.py."""
+
+    agents: tuple[str, ...]
+    actions_per_s: Positive
+    actions_burst: AtLeastOne
+    watch_per_second: Positive
+    watch_burst_s: Positive
+    people_per_device: AtLeastOne
+
+
 class NeverStoredNames(_Table, frozen=True):
     """Names of properties, and pieces of names."""
 
@@ -72,6 +83,7 @@ class GateSettings(_Table, frozen=True):
     key: Rate
     device: Rate
     memory: Memory
+    bots: BotRules
     never_stored: NeverStoredNames
 
 

@@ -61,6 +61,7 @@ _COLLECTOR = (
     _counter("foryou_collector_accepted_total", "Events that Kafka has, acks=all, and the client was told so.", "lane"),
     _counter("foryou_collector_rejected_total", "Events refused at the door.", "lane"),
     _counter("foryou_collector_limited_total", "Events refused for their number; the client keeps them.", "lane"),
+    _counter("foryou_collector_flagged_total", "Accepted events that were kept apart, by rule.", "flag"),
     _counter("foryou_collector_removed_properties_total", "Properties that are never stored, by the rule.", "rule"),
     _counter("foryou_collector_refusals_total", "Refused events by reason.", "reason"),
     _counter("foryou_collector_turned_away_total", "Posts answered 503: no verdict, the client sends them again."),

@@ -115,6 +115,7 @@ def test_an_old_file_that_held_the_development_key_alone_does_not_stay(tmp_path)
         "development.key",
         "identity.key",
         "keys.json",
+        "letters.json",
         "tokens.json",
     ]
 

@@ -51,6 +51,7 @@ def test_whoever_changes_a_token_has_none(data):
         tokens.read(text[:place] + other + text[place + 1 :], FEED, NOW_S)
 
 
+@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
 def test_a_token_that_says_it_needs_no_signature_has_none():
     tokens = known_tokens()
     claims = {"iss": "foryou", "aud": FEED, "app": "demo", "sub": "uk_anna", "exp": NOW_S + 60}
