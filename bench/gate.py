@@ -27,6 +27,7 @@ from foryou.contract.secret_ring import new_ring
 from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
 from foryou.service.gate_settings import load
 from foryou.service.guard import Guard
+from foryou.service.keys import Scope
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
 from foryou.service.testing import ask, known_keys
@@ -110,6 +111,10 @@ async def measure(events: int, batch: int) -> None:
     began = time.process_time()
     admission.by_device(verdicts)
     _say("device buckets", events, time.process_time() - began)
+    caller = known_keys({"key": "demo"}, [Scope.EVENTS_WRITE]).by_key("key")
+    began = time.process_time()
+    admission.flagged(verdicts, caller, "okhttp/4.12")
+    _say("bot flags", events, time.process_time() - began)
 
 
 def _say(what: str, events: int, seconds: float) -> None:

@@ -120,6 +120,11 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
             "kafka": settings.kafka,
             "registry": settings.registry_url,
             **{name: settings.url(name) for name in ("flink", "collector", "store", "ranker", "supervisor")},
+            **{
+                f"{name}_tls": f"https://{tls.host}:{tls.port}"
+                for name in ("collector", "ranker")
+                if (tls := settings.listening(name).tls) is not None
+            },
         },
         "parts": parts,
     }
@@ -128,7 +133,9 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
 def settings_or_exit() -> Settings:
     """The settings of the environment; what is wrong with them is said in one sentence."""
     try:
-        return Settings.load(os.environ)
+        settings = Settings.load(os.environ)
+        settings.gate()
+        return settings
     except ValueError as error:
         Console(stderr=True).print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(2) from error

@@ -37,7 +37,8 @@ class Flags:
         self._rate = Buckets(rules.actions_per_s, rules.actions_burst, entries)
         self._watched = Buckets(1_000 * rules.watch_per_second, int(rules.watch_burst_s * 1_000), entries)
         self._ids: OrderedDict[str, str] = OrderedDict()  # event id → who sent it first
-        self._people: OrderedDict[str, set[str]] = OrderedDict()  # device → who was on it
+        self._people: OrderedDict[str, set[int]] = OrderedDict()  # device → hashes of who was on it
+        self._devices = max(1, entries // 8)  # the dearest memory: a set each
 
     def robot(self, agent: str | None) -> bool:
         """Whether a User-Agent names a robot."""
@@ -81,12 +82,13 @@ class Flags:
         people = self._people.get(device)
         if people is None:
             people = self._people[device] = set()
-            if len(self._people) > self._entries:
+            if len(self._people) > self._devices:
                 self._people.popitem(last=False)
         self._people.move_to_end(device)
-        if user_key in people:
+        person = hash(user_key)
+        if person in people:
             return False
         if len(people) >= self._rules.people_per_device:
             return True
-        people.add(user_key)
+        people.add(person)
         return False

@@ -57,7 +57,7 @@ class Seal:
 
 def secret_of(sealed: bytes) -> str:
     """The id of the secret that opens it. Raises CannotOpen for what is not sealed."""
-    if not sealed.startswith(MAGIC) or len(sealed) < 5 + sealed[4]:
+    if not sealed.startswith(MAGIC) or len(sealed) < 5 or len(sealed) < 5 + sealed[4]:
         raise CannotOpen("these bytes are not sealed")
     try:
         return sealed[5 : 5 + sealed[4]].decode("ascii")

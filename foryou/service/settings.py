@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +33,8 @@ PORTS = {
     "flink_taskmanager": 6125,
     "flink_data": 6126,
     "supervisor": 8079,
-    "collector_tls": 8443,
-    "ranker_tls": 8453,
 }
+TLS_PORTS = {"collector_tls": 8443, "ranker_tls": 8453}  # where there is a certificate
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ class Settings:
         """
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
+            known = PORTS | (TLS_PORTS if environ.get("FORYOU_TLS_CERT") else {})
             ports = {
-                name: int(environ.get(f"FORYOU_PORT_{name.upper()}", port + offset)) for name, port in PORTS.items()
+                name: int(environ.get(f"FORYOU_PORT_{name.upper()}", port + offset)) for name, port in known.items()
             }
         except ValueError as error:
             raise ValueError(f"FORYOU_PORT_OFFSET and FORYOU_PORT_<NAME> are whole numbers: {error}") from error
@@ -205,7 +206,7 @@ def _development(folder: Path, keys: KeyFile) -> dict[str, str]:
 
 def _once(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         draft.touch(mode=0o600)
         draft.write_text(make(), "utf-8")
         try:

@@ -120,6 +120,41 @@ def test_more_than_a_thousand_idle_connections_hold_nobody_up(served):
         each.close()
 
 
+def test_who_is_refused_before_the_body_is_read_hears_why(guarded):
+    for size in (10, 300_000, 3_000_000):
+        client = http.client.HTTPConnection("127.0.0.1", guarded, timeout=5)
+        client.request("POST", "/size", b"x" * size)
+        answer = client.getresponse()
+        assert (answer.status, answer.getheader("retry-after")) == (503, "1")
+        client.close()
+
+
+@pytest.fixture
+def guarded():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = APP.replace("body_timeout_s=0.3", "guard=Full()").replace("logs.configure", FULL + "logs.configure")
+    process = subprocess.Popen([sys.executable, "-c", app, str(port)], cwd=REPO, stdout=subprocess.DEVNULL)
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield port
+    process.kill()
+    process.wait()
+
+
+FULL = """
+from foryou.service.problem import unavailable
+
+class Full:
+    def admit(self, scope, in_flight):
+        raise unavailable("full")
+
+"""
 TLS_APP = """
 import sys
 from pathlib import Path

@@ -58,3 +58,7 @@ def test_a_child_process_loads_the_same_settings(pem, tmp_path):
 
 def test_without_a_certificate_there_is_no_tls():
     assert Settings.load({}).listening("collector").tls is None
+
+
+def test_without_a_certificate_nothing_asks_for_its_ports():
+    assert not [name for name in Settings.load({}).ports if name.endswith("_tls")]
