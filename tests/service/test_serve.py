@@ -17,7 +17,7 @@ APP = """
 import sys
 from foryou.service import logs
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, json_response, serve
+from foryou.service.rsgi import Listening, Router, json_response, serve
 
 async def size(request):
     return json_response(200, {"size": len(request.body)})
@@ -120,33 +120,6 @@ def test_more_than_a_thousand_idle_connections_hold_nobody_up(served):
         each.close()
 
 
-def test_who_is_refused_before_the_body_is_read_hears_why(guarded):
-    for size in (10, 300_000, 3_000_000):
-        client = http.client.HTTPConnection("127.0.0.1", guarded, timeout=5)
-        client.request("POST", "/size", b"x" * size)
-        answer = client.getresponse()
-        assert (answer.status, answer.getheader("retry-after")) == (503, "1")
-        client.close()
-
-
-@pytest.fixture
-def guarded():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = APP.replace("body_timeout_s=0.3", "guard=Full()").replace("logs.configure", FULL + "logs.configure")
-    process = subprocess.Popen([sys.executable, "-c", app, str(port)], cwd=REPO, stdout=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    yield port
-    process.kill()
-    process.wait()
-
-
 FULL = """
 from foryou.service.problem import unavailable
 
@@ -155,6 +128,55 @@ class Full:
         raise unavailable("full")
 
 """
+
+
+@pytest.fixture
+def serving():
+    """Serves an app made of APP by replacing one piece of it with another; gives its port."""
+    running = []
+
+    def start(piece, other):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        assert piece in APP
+        app = APP.replace(piece, other).replace("logs.configure", FULL + "logs.configure")
+        running.append(subprocess.Popen([sys.executable, "-c", app, str(port)], cwd=REPO, stdout=subprocess.DEVNULL))
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        return port
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_who_is_refused_before_the_body_is_read_hears_why(serving):
+    port = serving("body_timeout_s=0.3", "guard=Full()")
+    for size in (10, 300_000, 3_000_000):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("POST", "/size", b"x" * size)
+        answer = client.getresponse()
+        assert (answer.status, answer.getheader("retry-after")) == (503, "1")
+        client.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_a_connection_that_says_nothing_more_is_closed(serving, said):
+    port = serving("int(sys.argv[1]),", "int(sys.argv[1]), listening=Listening(idle_s=0.5),")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(said)
+        began = time.monotonic()
+        while client.recv(10_000):
+            pass
+        assert time.monotonic() - began < 4
+
+
 TLS_APP = """
 import sys
 from pathlib import Path
