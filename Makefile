@@ -48,6 +48,10 @@ bench-fresh: install ## POST to the new value read through Feast by another proc
 bench-ack: install ## POST to acknowledgement
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.collector_ack --rate 1000 --seconds 20 $(ARGS)
 
+bench-gate: install-main ## what the gate costs per event, without sockets and without Kafka
+	@$(MAIN)/python -m bench.gate $(ARGS)
+.PHONY: bench-gate
+
 bench-feed: install ## simulated enjoyment against random and popular pages, five seeds with intervals
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed --seeds 1 2 3 4 5 $(ARGS)
 

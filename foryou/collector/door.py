@@ -1,7 +1,5 @@
-"""The door: who knocks, what they bring, what they are told. Bytes in, gate, Kafka, verdicts out."""
+"""The door: who knocks, what they bring, what they are told. Bytes in, gate, log, verdicts out."""
 
-import base64
-import binascii
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,29 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from foryou.collector.producer import EventLog, LogRecord, LogUnavailable
+from foryou.collector.admission import Admission, Limited
+from foryou.collector.letters import Letters, Origin, origin_of
+from foryou.collector.log.event_log import EventLog, LogRecord, LogUnavailable
 from foryou.collector.protocols import cloudevents
-from foryou.collector.protocols.answers import problem_of
+from foryou.collector.protocols.answers import problem_of, verdict_each
 from foryou.collector.protocols.cloudevents import CLOUDEVENTS
 from foryou.collector.protocols.plain import PLAIN
-from foryou.collector.protocols.shape import Arrived, Protocol
+from foryou.collector.protocols.shape import Arrived, Parcel, Protocol
 from foryou.collector.split import Unsplittable, media_type
 from foryou.collector.unpack import unpack
-from foryou.contract.codec import Encoder
+from foryou.contract.codec import Record
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
+from foryou.contract.topics import FLAGGED
+from foryou.service.callers import Callers, require
+from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem, unavailable
+from foryou.service.problem import Problem, limited, unavailable
 from foryou.service.rsgi import Headers, Request, Response, json_response
+from foryou.service.tokens import REPLAY
 
-REJECTED = "events.rejected.v1"
-DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
 MAX_QUERY = 8 << 10  # of a query are searched for a write key
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
-_REMEDY_KEY = (
-    "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or as ?write_key=<key>; "
-    "`foryou status` shows it"
-)
 
 
 @dataclass(frozen=True)
@@ -43,25 +41,26 @@ class Verdicts:
 
 
 class Door:
-    """Takes posts of one stack. `encoders` gives the Avro encoder of a topic once the registry has answered."""
+    """Takes posts of one stack."""
 
     def __init__(
         self,
-        write_keys: Mapping[str, str],
+        callers: Callers,
         gate: Gate,
         log: EventLog,
-        encoders: Callable[[], Mapping[str, Encoder] | None],
         metrics: Metrics,
+        letters: Letters,
+        admission: Admission | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._write_keys = dict(write_keys)
+        self._callers = callers
         self._gate = gate
         self._log = log
-        self._encoders = encoders
-        self._clock_ms = clock_ms
         self._metrics = metrics
-        self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
-        lanes = [*(lane.value for lane in Lane), UNKNOWN_LANE]
+        self._letters = letters
+        self._admission = admission or Admission()
+        self._clock_ms = clock_ms
+        lanes = [*(lane.value for lane in Lane), FLAGGED, UNKNOWN_LANE]
         self._counters = {
             what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
             for what in ("received", "accepted", "rejected", "limited")
@@ -82,124 +81,140 @@ class Door:
 
     async def _post(self, protocol: Protocol, request: Request) -> Response:
         headers = _with_key(request.headers, request.query_string)
-        late = protocol.key_in_body and not headers.get("authorization")
-        app_id = None if late else self._app_of(headers)
-        encoders = self._ready()
+        caller = None if protocol.key_in_body and not headers.get("authorization") else self._caller(headers)
+        self.ready()
         now_ms = self._clock_ms()
         try:
-            body = unpack(request.body, request.headers.get("content-encoding"))
-            parcel = protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
+            parcel = _parcel(protocol, request, caller, now_ms)
         except Unsplittable as whole:
-            if app_id is not None:  # whose it was is known: it is kept
-                await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            if caller is not None:  # whose it was is known: it is kept
+                self._charge(caller, whole.count, now_ms)
+                await self._refuse_whole(whole, request.body, caller.app_id, origin_of(request, caller), now_ms)
             raise whole.problem from None
-        if app_id is None:
-            app_id = self._app_of({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
-        check = self._gate.check
-        verdicts = [event if isinstance(event, Refused) else check(event, app_id, now_ms) for event in parcel.events]
-        await self.settle(Verdicts(verdicts, parcel.originals), app_id, request.path, now_ms, encoders)
+        if caller is None:
+            caller = self._caller({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+        self._charge(caller, len(parcel.events), now_ms)
+        origin = origin_of(request, caller)
+        verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
+        await self.settle(Verdicts(verdicts, parcel.originals), caller.app_id, origin, now_ms)
+        waits = [verdict.retry_after_s for verdict in verdicts if isinstance(verdict, Limited)]
+        if waits and protocol.answer is not verdict_each:  # it cannot say which: all come again, with the same ids
+            raise limited("this device sends too many events a second", max(waits))
         return protocol.answer(verdicts, parcel.single)
+
+    def _verdicts(
+        self, parcel: Parcel, caller: Caller, origin: Origin, headers: Headers, now_ms: int
+    ) -> list[Accepted | Refused]:
+        check, given, app_id = self._gate.check, origin.event_id, caller.app_id
+        seen = [
+            event if isinstance(event, Refused) else check(event, app_id, now_ms, given(index))
+            for index, event in enumerate(parcel.events)
+        ]
+        agent: str | None = headers.get("user-agent")
+        return self._admission.flagged(self._admission.by_device(seen), caller, agent)
 
     async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:
         """An event that a catalogue or account door makes of its path and body, given the body and the time."""
-        app_id = self._app_of(request.headers)
-        encoders = self._ready()
+        caller = self._caller(request.headers)
+        app_id, origin = caller.app_id, origin_of(request, caller)
+        self.ready()
         now_ms = self._clock_ms()
+        self._charge(caller, 1, now_ms)
         try:
             media_type(request.headers.get("content-type") or "")
             body = unpack(request.body, request.headers.get("content-encoding"))
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms, encoders)
+            await self._refuse_whole(whole, request.body, app_id, origin, now_ms)
             raise whole.problem from None
-        made = make(body, now_ms)
-        verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [body]), app_id, _door_of(request.path), now_ms, encoders)
+        made, given = make(body, now_ms), origin.event_id(0)
+        seen = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms, given)
+        (verdict,) = self._admission.by_device([seen])
+        await self.settle(Verdicts([verdict], [body]), app_id, origin, now_ms)
         if isinstance(verdict, Refused):
             raise problem_of(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
-    async def settle(
-        self, checked: Verdicts, app_id: str, door: str, now_ms: int, encoders: Mapping[str, Encoder]
-    ) -> None:
-        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
-        records: list[LogRecord] = []
-        letters: list[LogRecord] = []
-        for verdict, raw in zip(checked.verdicts, checked.raws, strict=True):
-            if isinstance(verdict, Accepted):
-                lane = verdict.lane.value
-                records.append(LogRecord(lane, verdict.key, encoders[lane](verdict.record)))
-            else:
-                letters.append(_dead_letter(verdict, raw, app_id, door, now_ms, encoders[REJECTED]))
+    async def settle(self, checked: Verdicts, app_id: str, origin: Origin, now_ms: int) -> None:
+        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them.
+
+        A dead letter that is refused again stays the letter that it is: no second one, and nothing counted twice.
+        """
+        if origin.replay_of is not None and not any(isinstance(verdict, Accepted) for verdict in checked.verdicts):
+            return
+        records = [
+            _record(verdict)
+            if isinstance(verdict, Accepted)
+            else self._letters.letter(verdict, raw, app_id, origin, now_ms)
+            for verdict, raw in zip(checked.verdicts, checked.raws, strict=True)
+            if not isinstance(verdict, Limited)
+        ]
         started = time.perf_counter()
-        try:
-            await self._log.append([*records, *letters])
-        except LogUnavailable as error:
-            self._turned_away.inc()
-            raise unavailable(f"the events are not stored: {error}") from error
-        self._ack_seconds.observe(time.perf_counter() - started)
+        if records:
+            await self._append(records)
+            self._ack_seconds.observe(time.perf_counter() - started)
         self._count(checked.verdicts)
 
-    async def _refuse_whole(
-        self, whole: Unsplittable, request: Request, app_id: str, now_ms: int, encoders: Mapping[str, Encoder]
-    ) -> None:
+    async def _refuse_whole(self, whole: Unsplittable, body: bytes, app_id: str, origin: Origin, now_ms: int) -> None:
+        if origin.replay_of is not None:
+            return
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        letter = _dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms, encoders[REJECTED])
+        await self._append([self._letters.letter(refused, body, app_id, origin, now_ms, whole=True)])
+        self._count([refused] * whole.count)
+
+    async def _append(self, records: list[LogRecord]) -> None:
         try:
-            await self._log.append([letter])
+            await self._log.append(records)
         except LogUnavailable as error:
             self._turned_away.inc()
             raise unavailable(f"the events are not stored: {error}") from error
-        self._count([refused] * whole.count)
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        accepted = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Accepted))
-        rejected = Counter(verdict.lane for verdict in verdicts if isinstance(verdict, Refused))
-        for lane, count in Counter(verdict.lane for verdict in verdicts).items():
-            self._counters["received"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in accepted.items():
-            self._counters["accepted"][lane or UNKNOWN_LANE].inc(count)
-        for lane, count in rejected.items():
-            self._counters["rejected"][lane or UNKNOWN_LANE].inc(count)
+        told = Counter((_what(verdict), _lane(verdict)) for verdict in verdicts)
+        for (what, lane), count in told.items():
+            self._counters["received"][lane].inc(count)
+            self._counters[what][lane].inc(count)
         for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
             self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        for verdict in verdicts:
+            if isinstance(verdict, Accepted) and (verdict.flags or verdict.removed):
+                for flag in verdict.flags.split(",") if verdict.flags else ():
+                    self._metrics.counter("foryou_collector_flagged_total", flag=flag).inc()
+                for rule in verdict.removed:
+                    self._metrics.counter("foryou_collector_removed_properties_total", rule=rule).inc()
 
-    def _ready(self) -> Mapping[str, Encoder]:
-        encoders = self._encoders()
-        lacks = ["registry"] if encoders is None else self._log.waiting_for()
-        if encoders is None or lacks:
+    def _charge(self, caller: Caller, events: int, now_ms: int) -> None:
+        """Raises a 429 Problem for a key that sends too much; its events were not looked at: their lane is unknown."""
+        try:
+            self._admission.charge(caller, events, now_ms)
+        except Problem:
+            for what in ("received", "limited"):
+                self._counters[what][UNKNOWN_LANE].inc(events)
+            self._metrics.counter("foryou_http_limited_total", by="key").inc()
+            raise
+
+    def ready(self) -> None:
+        """Raises a 503 Problem while the log can take nothing; asked before a body is read, and once it was."""
+        lacks = self._log.waiting_for()
+        if lacks:
             self._turned_away.inc()
             raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
-        return encoders
 
-    def _app_of(self, headers: Headers) -> str:
-        header = headers.get("authorization") or ""
-        app_id = self._authorized.get(header)
-        if app_id is not None:
-            return app_id
-        app_id = self._write_keys.get(_key_in(header))
-        if app_id is None:
-            self._metrics.counter("foryou_collector_unauthorized_total").inc()
-            said = "the write key is not known here" if header else "there is no write key"
-            challenge = (("www-authenticate", 'Bearer realm="foryou", Basic realm="foryou"'),)
-            raise Problem(
-                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
-            )
-        if len(self._authorized) < 1_024:
-            self._authorized[header] = app_id
-        return app_id
-
-
-def _key_in(header: str) -> str:
-    scheme, _, credentials = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    if scheme.lower() == "basic":
+    def _caller(self, headers: Headers) -> Caller:
+        """Who posts, and may. Raises a 401 or 403 Problem."""
         try:
-            return base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            return ""
-    return ""
+            return require(self._callers.authenticate(headers, REPLAY), Scope.EVENTS_WRITE)
+        except Problem:
+            self._metrics.counter("foryou_collector_unauthorized_total").inc()
+            raise
+
+
+def _parcel(protocol: Protocol, request: Request, caller: Caller | None, now_ms: int) -> Parcel:
+    """The events of a request; of a replayed dead letter the one that it was. Raises Unsplittable."""
+    body = unpack(request.body, request.headers.get("content-encoding"))
+    if caller is not None and origin_of(request, caller).one_event:
+        return Parcel([protocol.again(body, now_ms)], [body], single=True)
+    return protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
 
 
 def _with_key(headers: Headers, query_string: str) -> Headers:
@@ -210,21 +225,16 @@ def _with_key(headers: Headers, query_string: str) -> Headers:
     return {"authorization": f"Bearer {said[-1]}"} if said else headers
 
 
-def _dead_letter(refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int, encoder: Encoder) -> LogRecord:
-    kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
-    letter = {
-        "rejected_at": now_ms,
-        "app_id": app_id,
-        "event_id": refused.event_id,
-        "door": door,
-        "reason": refused.reason,
-        "field": refused.field,
-        "detail": f"{refused.detail}; {refused.remedy}{kept}",
-        "body": raw[:DEAD_LETTER_BYTES],
-    }
-    return LogRecord(REJECTED, app_id, encoder(letter))
+def _what(verdict: Accepted | Refused) -> str:
+    return "accepted" if isinstance(verdict, Accepted) else "limited" if isinstance(verdict, Limited) else "rejected"
 
 
-def _door_of(path: str) -> str:
-    """The door's name without the ids in its path: /v1/users/u1 → /v1/users/…"""
-    return "/".join(path.split("/")[:3]) + "/…" if path.count("/") > 2 else path
+def _lane(verdict: Accepted | Refused) -> str:
+    if isinstance(verdict, Accepted) and verdict.flags is not None:
+        return FLAGGED
+    return verdict.lane or UNKNOWN_LANE
+
+
+def _record(verdict: Accepted) -> LogRecord:
+    record: Record = verdict.record if verdict.flags is None else {**verdict.record, "flags": verdict.flags}
+    return LogRecord(_lane(verdict), verdict.key, record)

@@ -49,12 +49,13 @@ def event_of(side: SideDoor, params: Mapping[str, str], body: bytes, now_ms: int
 
 def add_doors(router: Router, door: Door) -> None:
     """All the collector's paths."""
-    router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES)
+    router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES, before=door.ready)
     for protocol in PROTOCOLS:
         for method, path in protocol.paths:
-            router.add(method, path, _speaking(protocol, door), max_body=MAX_BODY_BYTES if method == "POST" else 0)
+            most = MAX_BODY_BYTES if method == "POST" else 0
+            router.add(method, path, _speaking(protocol, door), max_body=most, before=door.ready)
     for side in SIDE_DOORS:
-        router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES)
+        router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES, before=door.ready)
 
 
 def _speaking(protocol: Protocol, door: Door) -> Handler:

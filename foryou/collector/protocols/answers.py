@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from foryou.collector.admission import Limited
 from foryou.contract.gate import Accepted, Refused
-from foryou.service.problem import Problem
+from foryou.service.problem import Problem, limited
 from foryou.service.rsgi import Response, json_response
 
 _NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
@@ -18,9 +19,13 @@ def verdict_each(verdicts: list[Accepted | Refused], single: bool) -> Response:
         raise problem_of(verdicts[0])
     results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
     if accepted:
-        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
-        return json_response(207, told)
+        limited_ones = sum(isinstance(verdict, Limited) for verdict in verdicts)
+        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted) - limited_ones, "results": results}
+        return json_response(207, {**told, "limited": limited_ones} if limited_ones else told)
     refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+    waits = [verdict.retry_after_s for verdict in refused if isinstance(verdict, Limited)]
+    if waits:  # the others would be refused again: what can pass later decides
+        raise limited("this device sends too many events a second", max(waits), accepted=0, results=results)
     status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
     raise Problem(
         status,
@@ -37,6 +42,8 @@ def verdict_each(verdicts: list[Accepted | Refused], single: bool) -> Response:
 
 def problem_of(refused: Refused) -> Problem:
     """One refused event as the whole answer."""
+    if isinstance(refused, Limited):
+        return limited(refused.detail, refused.retry_after_s)
     status = 400 if refused.reason in _NOT_EVEN_JSON else 422
     return Problem(
         status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
@@ -48,7 +55,7 @@ def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
         return {"index": index, "status": "accepted", "event_id": verdict.event_id}
     return {
         "index": index,
-        "status": "rejected",
+        "status": "limited" if isinstance(verdict, Limited) else "rejected",
         "event_id": verdict.event_id,
         "reason": verdict.reason,
         "field": verdict.field,
