@@ -24,10 +24,9 @@ def main() -> None:
     logs.configure("collector")
     try:
         settings = Settings.load(os.environ)
-        gate = settings.gate()
+        gate, secrets = settings.gate(), settings.secrets()
     except ValueError as error:
         sys.exit(f"foryou.collector: {error}")
-    secrets = settings.secrets()
     metrics = Metrics()
     topics = [*(lane.value for lane in Lane), FLAGGED, REJECTED]
     encoders = Encoders(settings.registry_url, topics)
