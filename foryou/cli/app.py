@@ -103,7 +103,8 @@ def foryou() -> None:
     [bold]Settings[/] are environment variables. FORYOU_HOME: the folder of all data
     (.home). FORYOU_PORT_OFFSET: added to every port. FORYOU_PORT_<NAME>: one
     port, such as FORYOU_PORT_KAFKA. FORYOU_HOST: where to listen (127.0.0.1).
-    JAVA_HOME: the JDK 17 or 21 to use.
+    FORYOU_TLS_CERT, FORYOU_TLS_KEY, FORYOU_TLS_HOST: collector and ranker with
+    TLS, too. JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
     """
 
 

@@ -31,12 +31,11 @@ def main() -> None:
     logs.configure("collector")
     try:
         settings = Settings.load(os.environ)
-        gate = settings.gate()
+        gate, secrets = settings.gate(), settings.secrets()
         metrics = Metrics()
         log = DiskLog(settings.log_folder, metrics, quota_bytes=settings.log_quota_mb << 20)
     except (ValueError, LogInUse, OSError) as error:
         sys.exit(f"foryou.collector: {error}")
-    secrets = settings.secrets()
 
     def detail() -> Mapping[str, Any]:
         return {**log.detail(), "waiting_for": behind_for(settings.log_folder, time.time_ns() // 1_000_000)}

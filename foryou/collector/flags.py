@@ -36,7 +36,7 @@ class Flags:
         self._rules, self._entries = rules, entries
         self._rate = Buckets(rules.actions_per_s, rules.actions_burst, entries)
         self._watched = Buckets(1_000 * rules.watch_per_second, int(rules.watch_burst_s * 1_000), entries)
-        self._ids: OrderedDict[str, str] = OrderedDict()  # event id → who sent it first
+        self._ids: OrderedDict[str, tuple[str, str | None]] = OrderedDict()  # event id → who sent it first, its flags
         self._people: OrderedDict[str, set[int]] = OrderedDict()  # device → hashes of who was on it
         self._devices = max(1, entries // 8)  # the dearest memory: a set each
 
@@ -54,17 +54,31 @@ class Flags:
         if verdict.lane is not Lane.ACTION or record["event_type"] not in FLAGGED:
             return None
         found = ["agent"] if robot else []
-        app_id, user_key, device_key = record["app_id"], record["user_key"], record["device_key"]
-        who, at_s = f"{app_id}|{user_key}", min(record["event_time"], record["received_at"]) / 1_000
-        if device_key is not None and self._fans_out(f"{app_id}|{device_key}", user_key):
+        app_id, user_key = record["app_id"], record["user_key"]
+        event_id = f"{app_id}|{verdict.event_id}"
+        before = self._ids.get(event_id)
+        if before is not None and before[0] == user_key:
+            return before[1]  # sent again: what it was, and nobody's pace
+        if before is not None:
+            found.append("replay")
+        found += self._of_this_person(record, f"{app_id}|{user_key}", paced)
+        flags = ",".join(sorted(found)) or None
+        if before is None:
+            self._ids[event_id] = (user_key, flags)
+            if len(self._ids) > self._entries:
+                self._ids.popitem(last=False)
+        return flags
+
+    def _of_this_person(self, record: Mapping[str, Any], who: str, paced: bool) -> list[str]:
+        at_s = min(record["event_time"], record["received_at"]) / 1_000
+        found = []
+        if record["device_key"] is not None and self._fans_out(f"{record['app_id']}|{record['device_key']}", who):
             found.append("fan_out")
         if paced and self._rate.take(who, 1, at_s):
             found.append("rate")
-        if self._seen_from_another(f"{app_id}|{verdict.event_id}", user_key):
-            found.append("replay")
         if record["event_type"] == "view_end" and self._impossible_watch(record, who, at_s, paced):
             found.append("watch")
-        return ",".join(found) or None
+        return found
 
     def _impossible_watch(self, record: Mapping[str, Any], who: str, at_s: float, paced: bool) -> bool:
         watched, duration = record["watch_ms"] or 0, record["duration_ms"]
@@ -72,20 +86,14 @@ class Flags:
             return True
         return paced and watched > 0 and self._watched.take(who, watched, at_s) > 0
 
-    def _seen_from_another(self, event_id: str, user_key: str) -> bool:
-        first = self._ids.setdefault(event_id, user_key)
-        if len(self._ids) > self._entries:
-            self._ids.popitem(last=False)
-        return first != user_key
-
-    def _fans_out(self, device: str, user_key: str) -> bool:
+    def _fans_out(self, device: str, who: str) -> bool:
         people = self._people.get(device)
         if people is None:
             people = self._people[device] = set()
             if len(self._people) > self._devices:
                 self._people.popitem(last=False)
         self._people.move_to_end(device)
-        person = hash(user_key)
+        person = hash(who)
         if person in people:
             return False
         if len(people) >= self._rules.people_per_device:

@@ -135,10 +135,9 @@ def main() -> int:
     logging.getLogger("feast").setLevel(logging.WARNING)
     try:
         settings = Settings.load(os.environ)
-        gate = settings.gate()
+        gate, secrets = settings.gate(), settings.secrets()
     except ValueError as error:
         sys.exit(f"foryou.ranker: {error}")
-    secrets = settings.secrets()
     ranker = Ranker(settings)
     door = FeedDoor(
         secrets.callers,

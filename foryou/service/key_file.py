@@ -28,6 +28,7 @@ class Followed(Generic[T]):
         self._decode, self._clock_s = decode, clock_s
         self._looked_s = float("-inf")
         self._seen: tuple[int, int, int] | None = None
+        self._failed = False  # said once, not at every look
         self._value = empty
 
     def __call__(self) -> T:
@@ -50,14 +51,14 @@ class Followed(Generic[T]):
                 return
             value = self._decode(self.path.read_bytes())
         except (OSError, ValueError) as error:
-            if self._seen is not None:
+            if not self._failed:
                 told = {"file": self.path.name, "error": type(error).__name__}  # not its text: that may quote the file
                 log.error("a file of secrets cannot be read; what was known stays", extra=told)
-            self._seen = None
+            self._seen, self._failed = None, True
             return
-        if self._seen is not None:
+        if self._seen is not None or self._failed:
             log.info("took over a changed file", extra={"file": self.path.name})
-        self._seen, self._value = seen, value
+        self._seen, self._failed, self._value = seen, False, value
 
 
 class KeyFile:

@@ -191,7 +191,10 @@ class Settings:
         """The ring of secrets in `secrets/<name>.json`, followed; made when there is none yet."""
         path = self._secrets / f"{name}.json"
         _once(path, lambda: encode_ring(new_ring()).decode())
-        return Followed(path, decode_ring, new_ring())
+        try:
+            return Followed(path, decode_ring, decode_ring(path.read_bytes()))
+        except ValueError:  # a secret that nobody keeps would be worse than none
+            raise ValueError(f"{path} cannot be understood: bring it back from a copy, or delete it") from None
 
 
 def _path(text: str | None) -> Path | None:

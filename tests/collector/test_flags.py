@@ -10,6 +10,8 @@ from foryou.collector.admission import Admission
 from foryou.collector.flags import FLAGGED as FLAGGED_TYPES
 from foryou.collector.flags import Flags
 from foryou.contract.events import TYPES, Lane
+from foryou.contract.gate import Gate
+from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
 from foryou.contract.topics import FLAGGED
 from foryou.service.gate_settings import load
@@ -129,16 +131,26 @@ def test_every_type_that_can_be_flagged_is_an_action():
 
 def test_a_flagged_event_is_the_event_and_its_flags(collector, like):
     collector.post(like(event_id=UUID))
-    collector.ask("POST", "/v1/events", json.dumps(like(event_id=UUID)).encode(), {"user-agent": "spider"})
+    other = UUID.replace("0190", "0191")
+    collector.ask("POST", "/v1/events", json.dumps(like(event_id=other)).encode(), {"user-agent": "spider"})
     (plain,), (flagged,) = collector.records(ACTION), collector.records(FLAGGED)
-    assert flagged == {**plain, "flags": "agent"}
+    assert flagged == {**plain, "event_id": other, "flags": "agent"}
     assert schema("flagged")["fields"][:-1] == schema("event")["fields"]
+
+
+def test_what_is_sent_again_is_what_it_was_and_no_faster(collector, tmp_path, like):
+    with_rules(collector, tmp_path, "actions_per_s = 1\nactions_burst = 2\n")
+    ids = [f"0190f7a2-7c3b-7d1e-9a5f-1a2b3c4d5e{number:02x}" for number in range(3)]
+    for _ in range(3):
+        collector.post([like(event_id=event_id) for event_id in ids])
+    assert [record["event_id"] for record in collector.records(ACTION)] == ids[:2] * 3
+    assert [record["event_id"] for record in collector.records(FLAGGED)] == ids[2:] * 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=150))
 def test_what_is_remembered_is_bounded(pairs):
-    rules = Flags(load().bots, entries=5)
+    rules, gate = Flags(load().bots, entries=16), Gate(Identity(b"s" * 32))
     for user, device in pairs:
-        assert isinstance(rules._fans_out(f"d{device}", f"u{user}"), bool)
-        rules._seen_from_another(f"e{user}", f"u{device}")
-    assert len(rules._people) <= 5 and len(rules._ids) <= 5
+        event = {"event_type": "like", "user_id": f"u{user}", "device_id": f"d{device}", "video_id": "v"}
+        rules.of(gate.check(json.dumps({**event, "event_time": NOW}).encode(), "demo", NOW), robot=False)
+    assert len(rules._people) <= 2 and len(rules._ids) <= 16 and len(rules._rate) <= 16

@@ -172,3 +172,20 @@ def test_changes_at_the_same_time_are_all_there(tmp_path):
         thread.join()
     ring = KeyFile(tmp_path / "keys.json").ring
     assert all(ring.find(f"k{number}", NOW) for number in range(20))
+
+
+def test_a_key_file_that_was_never_understood_is_said_once(tmp_path, caplog):
+    (tmp_path / "keys.json").write_text("{")
+    clock = Hand()
+    keys = KeyFile(tmp_path / "keys.json", clock)
+    for _ in range(3):
+        clock.now_s += 1
+        assert keys.ring.find("k", NOW) is None
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_a_broken_secret_stops_the_start_instead_of_being_replaced(tmp_path):
+    Settings(home=tmp_path).secrets()
+    (tmp_path / "secrets" / "letters.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"letters\.json cannot be understood"):
+        Settings(home=tmp_path).secrets()
