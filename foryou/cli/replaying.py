@@ -21,6 +21,7 @@ class _Way(msgspec.Struct, frozen=True):
     method: str
     path: str
     content_type: str
+    content_encoding: str = ""
     whole: bool = False
 
 
@@ -161,6 +162,8 @@ def replay(letters: Iterable[Letter], done: Replayed, seal: Seal, post: Post) ->
             continue
         kind = "body" if way.whole else "event"
         headers = {REPLAY_HEADER: f"{REJECTED}/{letter.place} {kind}", "content-type": way.content_type}
+        if way.whole and way.content_encoding:  # one event of a body was unpacked before it was told apart
+            headers["content-encoding"] = way.content_encoding
         told = post(letter.record["app_id"], way.method, quote(way.path, safe="/"), headers, body)
         if told.status in (200, 202, 207):
             done.add(letter)

@@ -28,6 +28,7 @@ class Way(msgspec.Struct, frozen=True):
     method: str
     path: str
     content_type: str
+    content_encoding: str = ""
     whole: bool = False
 
 
@@ -54,7 +55,8 @@ class Origin:
 
 def origin_of(request: Request, caller: Caller) -> Origin:
     """Where a request's events come in; a replay only by who may replay."""
-    way = Way(request.method, request.path, (request.headers.get("content-type") or "")[:256])
+    kind, encoding = (request.headers.get(f"content-{what}") or "" for what in ("type", "encoding"))
+    way = Way(request.method, request.path, kind[:256], encoding[:64])
     said: str | None = request.headers.get(REPLAY_HEADER)
     if said is None or not caller.may(Scope.DLQ_REPLAY):
         return Origin(way)

@@ -128,6 +128,14 @@ def test_a_body_that_could_not_be_split_is_replayed_as_a_body(collector, tmp_pat
     assert len({record["event_id"] for record in collector.records(ACTION)}) == 2
 
 
+def test_a_body_in_an_encoding_is_sent_again_in_it(collector, tmp_path, like):
+    body = json.dumps(like()).encode()
+    collector.ask("POST", "/v1/events", body, {"content-type": "application/json", "content-encoding": "br"})
+    way = lying(collector)[0].way(collector.seal)
+    assert (way.content_encoding, way.whole) == ("br", True)
+    assert replayed(collector, tmp_path) == ["refused"]  # 415 again: it was not taken for a body without encoding
+
+
 def test_of_a_body_that_passes_in_part_the_rest_are_new_letters(strict, tmp_path, like, monkeypatch):
     monkeypatch.setattr("foryou.collector.split.MAX_BATCH", 1)
     strict.post([like(video_id="v-ann"), like(video_id="v2")])
