@@ -54,6 +54,9 @@ bench-intake: install ## the collector: capacity, acks with Kafka up, frozen, fl
 drill-intake: install ## kill -9, freezes, full and failing disks under load, thirty seeds; an independent checker reads what is left
 	@$(MAIN)/python -m bench.intake_drill --seeds 30 $(ARGS)
 .PHONY: bench-intake drill-intake
+bench-gate: install-main ## what the gate costs per event, without sockets and without Kafka
+	@$(MAIN)/python -m bench.gate $(ARGS)
+.PHONY: bench-gate
 
 bench-feed: install ## simulated enjoyment against random and popular pages, five seeds with intervals
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.feed --seeds 1 2 3 4 5 $(ARGS)

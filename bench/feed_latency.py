@@ -19,7 +19,7 @@ from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
-from foryou.service.testing import ask
+from foryou.service.testing import ask, known_keys, known_tokens
 
 BUDGET_MS = 100.0
 
@@ -48,8 +48,17 @@ def main() -> int:
 
     worlds, features, metrics = Worlds({APP: world}), MemoryFeatures(), Metrics()
     identity, rng = Identity(bytes(32)), np.random.default_rng(1)
+    callers, weights = known_keys({"key": APP}), Weights.load()
     door = FeedDoor(
-        {"key": APP}, identity, worlds, features, MemoryServedLog(), Weights.load(), metrics, clock_ms=lambda: NOW
+        callers,
+        known_tokens(),
+        identity,
+        worlds,
+        features,
+        MemoryServedLog(),
+        weights,
+        metrics,
+        clock_ms=lambda: NOW,
     )
     router = Router(metrics)
     router.add("GET", "/v1/feed", door.get_feed, max_body=0)

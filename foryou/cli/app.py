@@ -21,7 +21,8 @@ class Command:
     panel: str
 
 
-STACK, PEOPLE, LOOK, NIGHT, JOBS = "The stack", "Life on it", "Look inside", "The night", "Flink jobs"
+STACK, PEOPLE, LOOK, GATE = "The stack", "Life on it", "Look inside", "The gate"
+NIGHT, JOBS = "The night", "Flink jobs"
 COMMANDS = (
     Command("up", "foryou.cli.stack", "up", "Start everything: Kafka, registry, Flink, our services.", STACK),
     Command("status", "foryou.cli.stack", "status", "What runs, where it listens, what it waits for.", STACK),
@@ -38,6 +39,9 @@ COMMANDS = (
     Command("trace", "foryou.cli.tracing", "trace_command", "Follow one event through every hop.", LOOK),
     Command("topics", "foryou.cli.topics", "app", "List topics, or read one, decoded.", LOOK),
     Command("key", "foryou.cli.key", "key", "The key under which a person or device is stored.", LOOK),
+    Command("keys", "foryou.cli.keys", "app", "Write keys: list, make, rotate, revoke.", GATE),
+    Command("token", "foryou.cli.tokens", "token", "A token with which one person reads their own feed.", GATE),
+    Command("dlq", "foryou.cli.dlq", "app", "Dead letters: list, show, replay.", GATE),
     Command("nightly", "foryou.cli.nightly", "nightly", "Recompute days from the lake, publish them.", NIGHT),
     Command("parity", "foryou.cli.parity", "parity", "Speed against batch, tile by tile, and why.", NIGHT),
     Command("ledger", "foryou.cli.ledger", "ledger", "The books: one equation per hop; fails on a hole.", NIGHT),
@@ -99,7 +103,8 @@ def foryou() -> None:
     [bold]Settings[/] are environment variables. FORYOU_HOME: the folder of all data
     (.home). FORYOU_PORT_OFFSET: added to every port. FORYOU_PORT_<NAME>: one
     port, such as FORYOU_PORT_KAFKA. FORYOU_HOST: where to listen (127.0.0.1).
-    JAVA_HOME: the JDK 17 or 21 to use.
+    FORYOU_TLS_CERT, FORYOU_TLS_KEY, FORYOU_TLS_HOST: collector and ranker with
+    TLS, too. JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
     """
 
 

@@ -71,6 +71,7 @@ def import_(
                 secrets.identity,
                 order,
                 lambda consumed: progress.update(bar, completed=consumed),
+                never_stored=settings.gate().never_stored.rules(),
             )
     except (ImportFailed, SourceUnreadable, MappingWrong) as error:
         console.print(f"[red]{escape(str(error))}", soft_wrap=True)
@@ -90,7 +91,7 @@ def _secrets(settings: Settings, app: str) -> Secrets:
         secrets = settings.secrets()
     except OSError as error:
         raise ImportFailed(f"the secrets in {settings.home} cannot be read: {error.strerror}") from error
-    apps = sorted(set(secrets.write_keys.values()))
+    apps = secrets.apps()
     if app not in apps:
         raise ImportFailed(f"there is no app {app!r} here: say --app {' or '.join(apps)}")
     return secrets

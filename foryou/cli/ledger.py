@@ -109,8 +109,8 @@ def _door(settings: Settings, notes: list[str]) -> list[Line]:
             if term in ("received", "accepted", "rejected", "limited") and "lane" in sample.labels:
                 counted.setdefault(sample.labels["lane"], {})[term] = int(sample.value)
     notes.append(
-        "The collector's lines count since its start, not the day: what it refused has no offset in a lane. There are"
-        " no limits yet, so limited is 0."
+        "The collector's lines count since its start, not the day: what it refused has no offset in a lane. What a key"
+        " sent too much was not looked at: its lane is unknown."
     )
     return [door_line(lane, terms) for lane, terms in sorted(counted.items())]
 

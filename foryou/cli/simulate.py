@@ -53,9 +53,10 @@ class Stack:
 
     @classmethod
     def of(cls, settings: Settings) -> "Stack":
-        """The first write key of the settings' secrets."""
-        write_key, app_id = next(iter(settings.secrets().write_keys.items()))
-        return cls(settings, write_key, app_id)
+        """With the development key. Raises StackDown when there is none any more."""
+        for write_key, app_id in settings.secrets().write_keys.items():
+            return cls(settings, write_key, app_id)
+        raise StackDown("The development key is revoked: `foryou keys new --development` makes another.")
 
     def door(self, process: str, connections: int = CONNECTIONS) -> Door:
         """The door of a process. Raises NotLoopback."""

@@ -59,7 +59,7 @@ def up(
 
 
 def _welcome(console: Console, settings: Settings, seconds: float) -> None:
-    key = _write_key(settings)
+    key = _write_key(settings) or "<your key>"
     console.print(f"\nUp in {seconds:.0f} s. Data and logs: {settings.home}", highlight=False, soft_wrap=True)
     console.print("\nA first event, a first feed:", highlight=False)
     event = '{"event_type":"app_open","user_id":"me","event_time":' + str(time.time_ns() // 1_000_000) + "}"
@@ -124,6 +124,11 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
                 name: settings.url(name)
                 for name in ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
             },
+            **{
+                f"{name}_tls": f"https://{tls.host}:{tls.port}"
+                for name in ("collector", "ranker")
+                if (tls := settings.listening(name).tls) is not None
+            },
         },
         "parts": parts,
     }
@@ -132,7 +137,9 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
 def settings_or_exit() -> Settings:
     """The settings of the environment; what is wrong with them is said in one sentence."""
     try:
-        return Settings.load(os.environ)
+        settings = Settings.load(os.environ)
+        settings.gate()
+        return settings
     except ValueError as error:
         Console(stderr=True).print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(2) from error
@@ -152,5 +159,6 @@ def _phase(part: PartState, up_now: bool) -> str:
     return "unhealthy" if part.process is not None and alive(part.process) else "dead"
 
 
-def _write_key(settings: Settings) -> str:
-    return next(iter(settings.secrets().write_keys))
+def _write_key(settings: Settings) -> str | None:
+    """The development key, the one key whose text is kept; None once it is revoked."""
+    return next(iter(settings.secrets().write_keys), None)

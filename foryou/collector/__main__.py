@@ -9,19 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foryou.collector.admission import Admission
 from foryou.collector.door import Door
 from foryou.collector.doors import add_doors
 from foryou.collector.forward import checkpoint
+from foryou.collector.letters import Letters
 from foryou.collector.log.disk_log import DiskLog
 from foryou.collector.log.segments import LogInUse
 from foryou.contract.gate import Gate
 from foryou.service import logs
+from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
 
 SILENT_MS = 5_000  # a forwarder that says nothing for so long is not running
-MAX_IN_FLIGHT = 1_500  # requests at once; at some 10,000 a second the last of them waits 0.15 s
 SWITCH_S = 0.0005  # how long the door may keep the log's thread from the interpreter; Python's own 5 ms is the budget
 
 
@@ -30,24 +32,27 @@ def main() -> None:
     logs.configure("collector")
     try:
         settings = Settings.load(os.environ)
+        gate, secrets = settings.gate(), settings.secrets()
         metrics = Metrics()
         log = DiskLog(settings.log_folder, metrics, quota_bytes=settings.log_quota_mb << 20)
     except (ValueError, LogInUse, OSError) as error:
         sys.exit(f"foryou.collector: {error}")
-    secrets = settings.secrets()
 
     def detail() -> Mapping[str, Any]:
         return {**log.detail(), "waiting_for": behind_for(settings.log_folder, time.time_ns() // 1_000_000)}
 
-    router = Router(metrics, log.waiting_for, detail=detail, max_in_flight=MAX_IN_FLIGHT)
-    add_doors(router, Door(secrets.write_keys, Gate(secrets.identity), log, metrics))
+    body_s, guard = gate.connections.body_s, Guard(gate, metrics)
+    router = Router(metrics, log.waiting_for, detail=detail, body_timeout_s=body_s, guard=guard)
+    contract = Gate(secrets.identity, gate.never_stored.rules())
+    add_doors(router, Door(secrets.callers, contract, log, metrics, Letters(secrets.seal), Admission(gate)))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a phone that is there holds a connection
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # what is there now stays: no collection has to look at it
     gc.set_threshold(50_000, 20, 50)
-    serve(router, settings.host, settings.ports["collector"], stop=log.close)
+    port, listening = settings.ports["collector"], settings.listening("collector")
+    serve(router, settings.host, port, stop=log.close, listening=listening)
 
 
 def behind_for(folder: Path, now_ms: int) -> list[str]:

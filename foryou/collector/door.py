@@ -1,25 +1,35 @@
 """The door: who knocks, what they bring, what they are told. Bytes in, gate, log, verdicts out."""
 
-import base64
-import binascii
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
+from foryou.collector.admission import Admission, Limited
+from foryou.collector.letters import Letters, Origin, origin_of
 from foryou.collector.log.event_log import EventLog, LogRecord, LogUnavailable
-from foryou.collector.split import Unsplittable, media_type, split
+from foryou.collector.protocols import cloudevents
+from foryou.collector.protocols.answers import problem_of, verdict_each
+from foryou.collector.protocols.cloudevents import CLOUDEVENTS
+from foryou.collector.protocols.plain import PLAIN
+from foryou.collector.protocols.shape import Arrived, Parcel, Protocol
+from foryou.collector.split import Unsplittable, media_type
+from foryou.collector.unpack import unpack
+from foryou.contract.codec import Record
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
+from foryou.contract.topics import FLAGGED
+from foryou.service.callers import Callers, require
+from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem, unavailable
+from foryou.service.problem import Problem, limited, unavailable
 from foryou.service.rsgi import Headers, Request, Response, json_response
+from foryou.service.tokens import REPLAY
 
-REJECTED = "events.rejected.v1"
-DEAD_LETTER_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
+MAX_QUERY = 8 << 10  # of a query are searched for a write key
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read
-_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
 
 
 @dataclass(frozen=True)
@@ -31,25 +41,26 @@ class Verdicts:
 
 
 class Door:
-    """Takes posts of one stack. `seal` is what happens to refused bytes before they are kept."""
+    """Takes posts of one stack."""
 
     def __init__(
         self,
-        write_keys: Mapping[str, str],
+        callers: Callers,
         gate: Gate,
         log: EventLog,
         metrics: Metrics,
+        letters: Letters,
+        admission: Admission | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        seal: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        self._write_keys = dict(write_keys)
+        self._callers = callers
         self._gate = gate
         self._log = log
-        self._seal = seal
-        self._clock_ms = clock_ms
         self._metrics = metrics
-        self._authorized: dict[str, str] = {}  # header → app id; only good ones, so it stays small
-        lanes = [*(lane.value for lane in Lane), UNKNOWN_LANE]
+        self._letters = letters
+        self._admission = admission or Admission()
+        self._clock_ms = clock_ms
+        lanes = [*(lane.value for lane in Lane), FLAGGED, UNKNOWN_LANE]
         self._counters = {
             what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
             for what in ("received", "accepted", "rejected", "limited")
@@ -58,56 +69,97 @@ class Door:
         self._ack_seconds = metrics.histogram("foryou_collector_ack_seconds")
 
     async def post_events(self, request: Request) -> Response:
-        """POST /v1/events: one event, an array, or newline-delimited JSON."""
-        app_id = self._app_of(request.headers)
-        self.ready()
-        now_ms = self._clock_ms()
-        try:
-            _refuse_encoding(request.headers)
-            batch = split(request.body, request.headers.get("content-type") or "")
-        except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms)
-            raise whole.problem from None
-        check = self._gate.check
-        checked = Verdicts([check(raw, app_id, now_ms) for raw in batch.events], batch.events)
-        await self.settle(checked, app_id, request.path, now_ms)
-        return _answer(checked.verdicts, single=batch.single)
+        """POST /v1/events: one event, an array, newline-delimited JSON, or CloudEvents in any mode."""
+        return await self.post(CLOUDEVENTS if cloudevents.speaks(request.headers) else PLAIN, request)
 
-    async def post_one(self, request: Request, make: Callable[[int], Mapping[str, Any] | Refused]) -> Response:
-        """An event that a catalogue or account door makes of its path and body, given the time."""
-        app_id = self._app_of(request.headers)
+    async def post(self, protocol: Protocol, request: Request) -> Response:
+        """Events in the way of a protocol; what is refused is told in its way, too."""
+        try:
+            return await self._post(protocol, request)
+        except Problem as problem:
+            raise protocol.refuse(problem) from None
+
+    async def _post(self, protocol: Protocol, request: Request) -> Response:
+        headers = _with_key(request.headers, request.query_string)
+        caller = None if protocol.key_in_body and not headers.get("authorization") else self._caller(headers)
         self.ready()
         now_ms = self._clock_ms()
         try:
-            _refuse_encoding(request.headers)
-            media_type(request.headers.get("content-type") or "")
+            parcel = _parcel(protocol, request, caller, now_ms)
         except Unsplittable as whole:
-            await self._refuse_whole(whole, request, app_id, now_ms)
+            if caller is not None:  # whose it was is known: it is kept
+                self._charge(caller, whole.count, now_ms)
+                await self._refuse_whole(whole, request.body, caller.app_id, origin_of(request, caller), now_ms)
             raise whole.problem from None
-        made = make(now_ms)
-        verdict = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms)
-        await self.settle(Verdicts([verdict], [request.body]), app_id, _door_of(request.path), now_ms)
+        if caller is None:
+            caller = self._caller({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+        self._charge(caller, len(parcel.events), now_ms)
+        origin = origin_of(request, caller)
+        verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
+        await self.settle(Verdicts(verdicts, parcel.originals), caller.app_id, origin, now_ms)
+        waits = [verdict.retry_after_s for verdict in verdicts if isinstance(verdict, Limited)]
+        if waits and protocol.answer is not verdict_each:  # it cannot say which: all come again, with the same ids
+            raise limited("this device sends too many events a second", max(waits))
+        return protocol.answer(verdicts, parcel.single)
+
+    def _verdicts(
+        self, parcel: Parcel, caller: Caller, origin: Origin, headers: Headers, now_ms: int
+    ) -> list[Accepted | Refused]:
+        check, given, app_id = self._gate.check, origin.event_id, caller.app_id
+        seen = [
+            event if isinstance(event, Refused) else check(event, app_id, now_ms, given(index))
+            for index, event in enumerate(parcel.events)
+        ]
+        agent: str | None = headers.get("user-agent")
+        return self._admission.flagged(self._admission.by_device(seen), caller, agent)
+
+    async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:
+        """An event that a catalogue or account door makes of its path and body, given the body and the time."""
+        caller = self._caller(request.headers)
+        app_id, origin = caller.app_id, origin_of(request, caller)
+        self.ready()
+        now_ms = self._clock_ms()
+        self._charge(caller, 1, now_ms)
+        try:
+            media_type(request.headers.get("content-type") or "")
+            body = unpack(request.body, request.headers.get("content-encoding"))
+        except Unsplittable as whole:
+            await self._refuse_whole(whole, request.body, app_id, origin, now_ms)
+            raise whole.problem from None
+        made, given = make(body, now_ms), origin.event_id(0)
+        seen = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms, given)
+        (verdict,) = self._admission.by_device([seen])
+        await self.settle(Verdicts([verdict], [body]), app_id, origin, now_ms)
         if isinstance(verdict, Refused):
-            raise _problem(verdict)
+            raise problem_of(verdict)
         return json_response(202, {"event_id": verdict.event_id})
 
-    async def settle(self, checked: Verdicts, app_id: str, door: str, now_ms: int) -> None:
-        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them."""
+    async def settle(self, checked: Verdicts, app_id: str, origin: Origin, now_ms: int) -> None:
+        """Makes the verdicts durable, then counts them. Raises a 503 Problem, and then has counted none of them.
+
+        A dead letter that is refused again stays the letter that it is: no second one, and nothing counted twice.
+        """
+        if origin.replay_of is not None and not any(isinstance(verdict, Accepted) for verdict in checked.verdicts):
+            return
         records = [
-            LogRecord(verdict.lane, verdict.key, verdict.record)
+            _record(verdict)
             if isinstance(verdict, Accepted)
-            else self._dead_letter(verdict, raw, app_id, door, now_ms)
+            else self._letters.letter(verdict, raw, app_id, origin, now_ms)
             for verdict, raw in zip(checked.verdicts, checked.raws, strict=True)
+            if not isinstance(verdict, Limited)
         ]
         started = time.perf_counter()
-        await self._append(records)
-        self._ack_seconds.observe(time.perf_counter() - started)
+        if records:
+            await self._append(records)
+            self._ack_seconds.observe(time.perf_counter() - started)
         self._count(checked.verdicts)
 
-    async def _refuse_whole(self, whole: Unsplittable, request: Request, app_id: str, now_ms: int) -> None:
+    async def _refuse_whole(self, whole: Unsplittable, body: bytes, app_id: str, origin: Origin, now_ms: int) -> None:
+        if origin.replay_of is not None:
+            return
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
-        await self._append([self._dead_letter(refused, request.body, app_id, _door_of(request.path), now_ms)])
+        await self._append([self._letters.letter(refused, body, app_id, origin, now_ms, whole=True)])
         self._count([refused] * whole.count)
 
     async def _append(self, records: list[LogRecord]) -> None:
@@ -117,32 +169,29 @@ class Door:
             self._turned_away.inc()
             raise unavailable(f"the events are not stored: {error}") from error
 
-    def _dead_letter(self, refused: Refused, raw: bytes, app_id: str, door: str, now_ms: int) -> LogRecord:
-        kept = "" if len(raw) <= DEAD_LETTER_BYTES else f" (first {DEAD_LETTER_BYTES:,} of {len(raw):,} bytes)"
-        letter = {
-            "rejected_at": now_ms,
-            "app_id": app_id,
-            "event_id": refused.event_id,
-            "door": door,
-            "reason": refused.reason,
-            "field": refused.field,
-            "detail": f"{refused.detail}; {refused.remedy}{kept}",
-            "body": self._seal(raw[:DEAD_LETTER_BYTES]),
-        }
-        return LogRecord(REJECTED, app_id, letter)
-
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
-        told: dict[tuple[str, str], int] = {}
-        for verdict in verdicts:
-            of = ("accepted" if isinstance(verdict, Accepted) else "rejected", verdict.lane or UNKNOWN_LANE)
-            told[of] = told.get(of, 0) + 1
+        told = Counter((_what(verdict), _lane(verdict)) for verdict in verdicts)
         for (what, lane), count in told.items():
             self._counters["received"][lane].inc(count)
             self._counters[what][lane].inc(count)
-        if any(what == "rejected" for what, _ in told):
-            reasons = Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused))
-            for reason, count in reasons.items():
-                self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
+            self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
+        for verdict in verdicts:
+            if isinstance(verdict, Accepted) and (verdict.flags or verdict.removed):
+                for flag in verdict.flags.split(",") if verdict.flags else ():
+                    self._metrics.counter("foryou_collector_flagged_total", flag=flag).inc()
+                for rule in verdict.removed:
+                    self._metrics.counter("foryou_collector_removed_properties_total", rule=rule).inc()
+
+    def _charge(self, caller: Caller, events: int, now_ms: int) -> None:
+        """Raises a 429 Problem for a key that sends too much; its events were not looked at: their lane is unknown."""
+        try:
+            self._admission.charge(caller, events, now_ms)
+        except Problem:
+            for what in ("received", "limited"):
+                self._counters[what][UNKNOWN_LANE].inc(events)
+            self._metrics.counter("foryou_http_limited_total", by="key").inc()
+            raise
 
     def ready(self) -> None:
         """Raises a 503 Problem while the log can take nothing; asked before a body is read, and once it was."""
@@ -151,95 +200,41 @@ class Door:
             self._turned_away.inc()
             raise unavailable(f"the collector waits for {', '.join(lacks)}", waiting_for=lacks)
 
-    def _app_of(self, headers: Headers) -> str:
-        header = headers.get("authorization") or ""
-        app_id = self._authorized.get(header)
-        if app_id is not None:
-            return app_id
-        app_id = self._write_keys.get(_key_in(header))
-        if app_id is None:
-            self._metrics.counter("foryou_collector_unauthorized_total").inc()
-            said = "the write key is not known here" if header else "there is no write key"
-            challenge = (("www-authenticate", 'Bearer realm="foryou", Basic realm="foryou"'),)
-            raise Problem(
-                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
-            )
-        if len(self._authorized) < 1_024:
-            self._authorized[header] = app_id
-        return app_id
-
-
-def _key_in(header: str) -> str:
-    scheme, _, credentials = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    if scheme.lower() == "basic":
+    def _caller(self, headers: Headers) -> Caller:
+        """Who posts, and may. Raises a 401 or 403 Problem."""
         try:
-            return base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            return ""
-    return ""
+            return require(self._callers.authenticate(headers, REPLAY), Scope.EVENTS_WRITE)
+        except Problem:
+            self._metrics.counter("foryou_collector_unauthorized_total").inc()
+            raise
 
 
-def _refuse_encoding(headers: Headers) -> None:
-    encoding = headers.get("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        told = f"bodies in {encoding[:40]!r} are not taken"
-        remedy = "send the body as it is, without Content-Encoding"
-        raise Unsplittable(
-            Problem(415, "Unsupported encoding", told, "content-encoding", remedy, reason="bad_encoding")
-        )
+def _parcel(protocol: Protocol, request: Request, caller: Caller | None, now_ms: int) -> Parcel:
+    """The events of a request; of a replayed dead letter the one that it was. Raises Unsplittable."""
+    body = unpack(request.body, request.headers.get("content-encoding"))
+    if caller is not None and origin_of(request, caller).one_event:
+        return Parcel([protocol.again(body, now_ms)], [body], single=True)
+    return protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
 
 
-def _answer(verdicts: list[Accepted | Refused], *, single: bool) -> Response:
-    accepted = [verdict.event_id for verdict in verdicts if isinstance(verdict, Accepted)]
-    if len(accepted) == len(verdicts):
-        return json_response(202, {"accepted": len(accepted), "event_ids": accepted})
-    if single and isinstance(verdicts[0], Refused):
-        raise _problem(verdicts[0])
-    results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
-    if accepted:
-        told = {"accepted": len(accepted), "rejected": len(verdicts) - len(accepted), "results": results}
-        return json_response(207, told)
-    refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
-    status = 400 if all(verdict.reason in _NOT_EVEN_JSON for verdict in refused) else 422
-    raise Problem(
-        status,
-        "No event was accepted",
-        f"all {len(verdicts)} events were refused; `results` says why, event by event",
-        f"$[0].{refused[0].field}" if refused[0].field not in (None, "$") else "$[0]",
-        refused[0].remedy,
-        reason=refused[0].reason,
-        accepted=0,
-        rejected=len(verdicts),
-        results=results,
-    )
+def _with_key(headers: Headers, query_string: str) -> Headers:
+    """The headers, with the write key of the query where they have none: a browser's beacon cannot set a header."""
+    if headers.get("authorization") or "write_key=" not in query_string:
+        return headers
+    said = parse_qs(query_string[:MAX_QUERY], keep_blank_values=False).get("write_key")
+    return {"authorization": f"Bearer {said[-1]}"} if said else headers
 
 
-def _result(index: int, verdict: Accepted | Refused) -> dict[str, Any]:
-    if isinstance(verdict, Accepted):
-        return {"index": index, "status": "accepted", "event_id": verdict.event_id}
-    return {
-        "index": index,
-        "status": "rejected",
-        "event_id": verdict.event_id,
-        "reason": verdict.reason,
-        "field": verdict.field,
-        "detail": verdict.detail,
-        "remedy": verdict.remedy,
-    }
+def _what(verdict: Accepted | Refused) -> str:
+    return "accepted" if isinstance(verdict, Accepted) else "limited" if isinstance(verdict, Limited) else "rejected"
 
 
-_NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
+def _lane(verdict: Accepted | Refused) -> str:
+    if isinstance(verdict, Accepted) and verdict.flags is not None:
+        return FLAGGED
+    return verdict.lane or UNKNOWN_LANE
 
 
-def _problem(refused: Refused) -> Problem:
-    status = 400 if refused.reason in _NOT_EVEN_JSON else 422
-    return Problem(
-        status, "The event was refused", refused.detail, refused.field, refused.remedy, reason=refused.reason
-    )
-
-
-def _door_of(path: str) -> str:
-    """The door's name without the ids in its path: /v1/users/u1 → /v1/users/…"""
-    return "/".join(path.split("/")[:3]) + "/…" if path.count("/") > 2 else path
+def _record(verdict: Accepted) -> LogRecord:
+    record: Record = verdict.record if verdict.flags is None else {**verdict.record, "flags": verdict.flags}
+    return LogRecord(_lane(verdict), verdict.key, record)

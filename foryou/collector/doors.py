@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from foryou.collector.door import Door
+from foryou.collector.protocols import PROTOCOLS
+from foryou.collector.protocols.shape import Protocol
 from foryou.contract.events import MAX_BODY_BYTES
 from foryou.contract.gate import Refused, read_object
 from foryou.service.rsgi import Handler, Request, Response, Router
@@ -48,12 +50,20 @@ def event_of(side: SideDoor, params: Mapping[str, str], body: bytes, now_ms: int
 def add_doors(router: Router, door: Door) -> None:
     """All the collector's paths."""
     router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES, before=door.ready)
+    for protocol in PROTOCOLS:
+        for method, path in protocol.paths:
+            most = MAX_BODY_BYTES if method == "POST" else 0
+            router.add(method, path, _speaking(protocol, door), max_body=most, before=door.ready)
     for side in SIDE_DOORS:
         router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES, before=door.ready)
 
 
+def _speaking(protocol: Protocol, door: Door) -> Handler:
+    return lambda request: door.post(protocol, request)
+
+
 def _handler(side: SideDoor, door: Door) -> Handler:
     async def handle(request: Request) -> Response:
-        return await door.post_one(request, lambda now_ms: event_of(side, request.params, request.body, now_ms))
+        return await door.post_one(request, lambda body, now_ms: event_of(side, request.params, body, now_ms))
 
     return handle

@@ -18,6 +18,7 @@ from foryou.contract.depth import depth_exceeds
 from foryou.contract.events import EARLIEST_MS, FUTURE_MS, MAX_DEPTH, MAX_PROPERTIES, TYPES, ClientEvent, Lane
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid7
+from foryou.contract.never_stored import NeverStored
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -37,6 +38,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):  # made for every event: 
     lane: Lane
     key: str
     record: Record
+    flags: str | None = None  # why no person does this, as the door found
+    removed: tuple[str, ...] = ()  # by which rule each property went that is never stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,20 @@ class _No(Exception):
 class Gate:
     """Checks events of one stack; `identity` maps raw ids to keys, and nothing after the gate sees a raw id."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, never_stored: NeverStored | None = None) -> None:
         self._identity = identity
+        self._never_stored = never_stored or NeverStored()
 
-    def check(self, raw: bytes, app_id: str, now_ms: int) -> Accepted | Refused:
-        """The verdict on one event's bytes, received at `now_ms` with a write key of `app_id`. Raises nothing."""
+    def check(self, raw: bytes, app_id: str, now_ms: int, event_id: str | None = None) -> Accepted | Refused:
+        """The verdict on one event's bytes, received at `now_ms` with a write key of `app_id`. Raises nothing.
+
+        `event_id`: given if it has none.
+        """
         try:
             event = _read(raw, _decode)
         except _No as no:
             return Refused(*no.said)
-        return self.check_event(event, app_id, now_ms)
+        return self.check_event(event, app_id, now_ms, event_id)
 
     def check_event(
         self, event: ClientEvent, app_id: str, now_ms: int, event_id: str | None = None
@@ -81,9 +88,11 @@ class Gate:
             known = TYPES.get(event.event_type)
             return Refused(*no.said, event_id=event.event_id, lane=known.lane if known else None)
 
-    def check_object(self, event: Mapping[str, Any], app_id: str, now_ms: int) -> Accepted | Refused:
+    def check_object(
+        self, event: Mapping[str, Any], app_id: str, now_ms: int, event_id: str | None = None
+    ) -> Accepted | Refused:
         """The verdict on an event that one of our own doors has made."""
-        return self.check(msgspec.json.encode(event), app_id, now_ms)
+        return self.check(msgspec.json.encode(event), app_id, now_ms, event_id)
 
     def _admit(self, event: ClientEvent, app_id: str, now_ms: int, given: str | None) -> Accepted:
         known = TYPES.get(event.event_type)
@@ -108,7 +117,11 @@ class Gate:
             return Accepted(event_id, known.lane, self._content(event, app_id, now_ms, record), record)
         if known.lane is Lane.ACCOUNT:
             return Accepted(event_id, known.lane, self._account(event, app_id, record), record)
-        return Accepted(event_id, known.lane, self._tap(event, app_id, record), record)
+        removed: tuple[str, ...] = ()
+        record["properties"] = event.properties or {}
+        if event.properties:
+            record["properties"], removed = self._never_stored.split(event.properties)
+        return Accepted(event_id, known.lane, self._tap(event, app_id, record), record, removed=removed)
 
     def _tap(self, event: ClientEvent, app_id: str, record: Record) -> str:
         identity = self._identity
@@ -136,7 +149,6 @@ class Gate:
         record["startup_ms"] = event.startup_ms
         record["rebuffer_ms"] = event.rebuffer_ms
         record["consent"] = _granted(event.consent)
-        record["properties"] = event.properties or {}
         context = event.context
         if context is not None:
             record["network"] = context.network

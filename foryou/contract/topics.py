@@ -50,6 +50,10 @@ def _load() -> dict[str, Topic]:
 TOPICS: dict[str, Topic] = _load()
 
 
+REJECTED = "events.rejected.v1"
+FLAGGED = "events.flagged.v1"
+
+
 def tile_topic(name: str, keep_hours: int, partitions: int = 4) -> Topic:
     """The topic of a tile view: keyed upserts, dropped when the store has dropped them too."""
     return Topic(name, "tile", ("app_id", "entity", "…"), partitions, keep_hours, "tiles of a view", compacted=True)

@@ -22,6 +22,7 @@ from foryou.contract.events import ClientEvent, Time
 from foryou.contract.gate import Gate, Refused, read_event, read_fields, read_time
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid8
+from foryou.contract.never_stored import NeverStored
 from foryou.lake.inbox import InboxWriter, write_schemas
 from foryou.lake.mapping import Mapping, plain
 from foryou.lake.sources import Source, Unreadable
@@ -102,7 +103,12 @@ class Imported:
 
 
 def import_history(
-    lake: Lake, identity: Identity, order: Order, progress: Callable[[int], None] = lambda consumed: None
+    lake: Lake,
+    identity: Identity,
+    order: Order,
+    progress: Callable[[int], None] = lambda consumed: None,
+    *,
+    never_stored: NeverStored | None = None,
 ) -> Imported:
     """Lays the files' events into the inbox. `progress` hears of bytes read. Raises ImportFailed, SourceUnreadable."""
     content = _content(order.files)
@@ -115,7 +121,7 @@ def import_history(
     draft = lake.root / "drafts" / f"{import_id}.{os.getpid()}"
     draft.mkdir(parents=True)
     try:
-        imported = _Import(lake, Gate(identity), order, import_id, draft, content).run(progress)
+        imported = _Import(lake, Gate(identity, never_stored), order, import_id, draft, content).run(progress)
         if not imported.events or (order.strict and imported.refused):
             return imported
         told = json.dumps(asdict(imported), indent=1, ensure_ascii=False)

@@ -11,7 +11,7 @@ from typing import Any
 from foryou.contract.codec import Encoder, Record, Registry
 from foryou.contract.schemas import AvroSchema, projection, schema
 from foryou.ranker.feast_features import FeastFeatures
-from foryou.ranker.feed_door import FeedDoor
+from foryou.ranker.feed_door import MAX_TOKEN_BODY, FeedDoor
 from foryou.ranker.rates import ENGAGEMENT
 from foryou.ranker.side_effects.served_log import TOPIC as SERVED
 from foryou.ranker.side_effects.served_log import KafkaServedLog
@@ -20,6 +20,7 @@ from foryou.ranker.vector_follower import VectorFollower
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
 from foryou.service import logs
+from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
@@ -29,6 +30,7 @@ log = logging.getLogger("foryou.ranker")
 RESTOCK_S = (0.5, 2.5)  # between two builds of the shelves: the least, and the most that publishing may take of its 5 s
 RESTOCK_SHARE = 20  # else the build may take one part in so many of a core
 VIEWERS_READ = {"app_id", "user_key", "items", "video_id"}  # of a served feed: half the time that all of it takes
+CONSENT_READ = {"app_id", "user_key", "event_id", "event_time", "received_at", "consent", "jurisdiction"}
 SWITCH_S = 0.001  # readers of topics hold the interpreter for this long at most while a feed waits for it
 
 
@@ -46,10 +48,11 @@ class Ranker:
 
         content = follow("events.content.v1", self._content)
         relations = follow("relations.v1", lambda word: self.worlds[word["app_id"]].viewers.apply(word))
+        accounts = follow("events.account.v1", self._account, projection(schema("account"), CONSENT_READ))
         # Rows are the catalogue's: what speaks of videos is read after it.
         served = follow(SERVED.name, self._was_served, projection(schema(SERVED.schema), VIEWERS_READ), after=[content])
         engagement = follow(ENGAGEMENT.topic, self._engagement, after=[content], tick=self._advance)
-        self.needed = (content, relations, served)  # without these a page could break a promise
+        self.needed = (content, relations, served, accounts)  # without these a page could break a promise
         self.followers = (*self.needed, engagement)
         self.vectors = VectorFollower(settings.home / "lake" / "models" / "embeddings", self.worlds, self.metrics)
         self._stopping = threading.Event()
@@ -91,6 +94,9 @@ class Ranker:
     def _content(self, event: Record) -> None:
         self.worlds[event["app_id"]].catalogue.apply(event)
 
+    def _account(self, event: Record) -> None:
+        self.worlds[event["app_id"]].consents.apply(event)
+
     def _was_served(self, feed: Record) -> None:
         world = self.worlds[feed["app_id"]]
         rows = (world.catalogue.find(item["video_id"]) for item in feed["items"])
@@ -127,11 +133,15 @@ def main() -> int:
     """Serves until SIGTERM; returns the exit status."""
     logs.configure("ranker")
     logging.getLogger("feast").setLevel(logging.WARNING)
-    settings = Settings.load(os.environ)
-    secrets = settings.secrets()
+    try:
+        settings = Settings.load(os.environ)
+        gate, secrets = settings.gate(), settings.secrets()
+    except ValueError as error:
+        sys.exit(f"foryou.ranker: {error}")
     ranker = Ranker(settings)
     door = FeedDoor(
-        secrets.write_keys,
+        secrets.callers,
+        secrets.tokens,
         secrets.identity,
         ranker.worlds,
         ranker.features,
@@ -140,9 +150,12 @@ def main() -> int:
         ranker.metrics,
         ranker.waiting_for,
     )
-    router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail)
+    body_s, guard = gate.connections.body_s, Guard(gate, ranker.metrics)
+    router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail, body_timeout_s=body_s, guard=guard)
     router.add("GET", "/v1/feed", door.get_feed, max_body=0)
-    serve(router, settings.host, settings.ports["ranker"], start=ranker.start, stop=ranker.stop)
+    router.add("POST", "/v1/tokens", door.post_tokens, max_body=MAX_TOKEN_BODY)
+    listening = settings.listening("ranker")
+    serve(router, settings.host, settings.ports["ranker"], start=ranker.start, stop=ranker.stop, listening=listening)
     return 0
 
 

@@ -3,28 +3,42 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid7
-from foryou.ranker.pipeline import PIPELINE, Page, Pipeline, rank
+from foryou.ranker.pipeline import IMPERSONAL, PIPELINE, Page, Pipeline, rank
 from foryou.ranker.query import FeedRequest, Query
 from foryou.ranker.side_effects.served_log import ServedLog
 from foryou.ranker.side_effects.served_record import served_record
 from foryou.ranker.user_features import FeatureReader, FeaturesUnavailable, UserFeatures
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
+from foryou.service.callers import Callers, require
+from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Headers, Request, Response, json_response
+from foryou.service.rsgi import Request, Response, json_response
+from foryou.service.tokens import DEFAULT_TTL_S, FEED, MAX_TTL_S, Tokens
 
 MAX_LIMIT = 50
 DEFAULT_LIMIT = 10
 CONTEXT = ("network", "device", "os", "app_version", "locale", "region", "language")  # may be said; logged as said
 TRENDING = "trending"  # the fallback: the viewer's features could not be read
+NOT_PERSONALISED = "not_personalised"  # the viewer has not agreed to it: trends, uploads, chance; no features are read
 _ID = re.compile(r"[^\x00-\x1f\x7f|\ufffd]{1,128}")
 _WORD = re.compile(r"[^\x00-\x1f\x7f\ufffd]{0,64}")
-_REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>'; `foryou status` shows it"
+MAX_TOKEN_BODY = 4_096
+
+
+class _Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a service asks for at /v1/tokens."""
+
+    user_id: str | None = None
+    device_id: str | None = None
+    ttl_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_S)] = DEFAULT_TTL_S
 
 
 class FeedDoor:
@@ -32,7 +46,8 @@ class FeedDoor:
 
     def __init__(
         self,
-        write_keys: Mapping[str, str],
+        callers: Callers,
+        tokens: Tokens,
         identity: Identity,
         worlds: Worlds,
         features: FeatureReader,
@@ -44,7 +59,7 @@ class FeedDoor:
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         pipeline: Pipeline = PIPELINE,
     ) -> None:
-        self._write_keys, self._identity = dict(write_keys), identity
+        self._callers, self._tokens, self._identity = callers, tokens, identity
         self._worlds, self._features, self._served = worlds, features, served
         self._weights, self._metrics, self._pipeline = weights, metrics, pipeline
         self._waiting_for, self._clock_ms = waiting_for, clock_ms
@@ -52,16 +67,19 @@ class FeedDoor:
     async def get_feed(self, request: Request) -> Response:
         """A page of 1 to 50 items; fewer than asked for when the viewer has seen all the rest."""
         started = time.perf_counter()
-        app_id = self._app_of(request.headers)
-        asked = self._parse(request, app_id)
+        asked = self._parse(request, self._callers.authenticate(request.headers, FEED))
         self._refuse_when_waiting()
-        features, fallback = await self._read_features(asked)
-        world = self._worlds[app_id]
+        world = self._worlds[asked.app_id]
+        agreed = world.consents.personalisation
+        features, fallback = await self._read_features(asked) if agreed(asked.user_key) else (None, NOT_PERSONALISED)
+        if not agreed(asked.user_key):  # perhaps while the features were read
+            features, fallback = None, NOT_PERSONALISED
         if world.shelves is None:
             world.restock(self._weights, asked.now_ms)
         # From here to mark_served nothing awaits: the same viewer's next request sees this page as seen.
-        query = Query(asked, world, self._weights, features, world.vectors)
-        page = rank(query, self._pipeline)
+        personal = fallback != NOT_PERSONALISED
+        query = Query(asked, world, self._weights, features, world.vectors if personal else None)
+        page = rank(query, self._pipeline if personal else IMPERSONAL)
         world.viewers.mark_served(asked.user_key, page.rows.tolist())
         self._served.put(served_record(query, page, fallback))
         self._count(page, fallback)
@@ -96,18 +114,6 @@ class FeedDoor:
         if page.relaxed:
             metrics.counter("foryou_ranker_relaxed_total").inc(page.relaxed)
 
-    def _app_of(self, headers: Headers) -> str:
-        header: str = headers.get("authorization") or ""
-        scheme, _, key = header.partition(" ")
-        app_id = self._write_keys.get(key.strip()) if scheme.lower() == "bearer" else None
-        if app_id is None:
-            said = "the write key is not known here" if header else "there is no write key"
-            challenge = (("www-authenticate", 'Bearer realm="foryou"'),)
-            raise Problem(
-                401, "Unauthorized", said, "authorization", _REMEDY_KEY, reason="unauthorized", headers=challenge
-            )
-        return app_id
-
     def _refuse_when_waiting(self) -> None:
         waiting = self._waiting_for()
         if waiting:
@@ -121,7 +127,20 @@ class FeedDoor:
                 waiting_for=waiting,
             )
 
-    def _parse(self, request: Request, app_id: str) -> FeedRequest:
+    async def post_tokens(self, request: Request) -> Response:
+        """POST /v1/tokens: a token with which one person's phone may ask for that person's feed."""
+        caller = require(self._callers.authenticate(request.headers, FEED), Scope.TOKENS_ISSUE)
+        try:
+            wish = msgspec.json.decode(request.body, type=_Wish)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            remedy = 'send {"user_id":"…","ttl_s":3600}, or device_id for a viewer without an account'
+            raise _bad("$", str(error)[:200], remedy) from None
+        said = {name: text for name in ("user_id", "device_id") if (text := getattr(wish, name)) is not None}
+        viewer, now_s = self._viewer(caller.app_id, said), self._clock_ms() // 1_000
+        made = {"token": self._tokens.issue(caller.app_id, viewer, FEED, now_s, wish.ttl_s)}
+        return json_response(200, {**made, "expires_at": (now_s + wish.ttl_s) * 1_000})
+
+    def _parse(self, request: Request, caller: Caller) -> FeedRequest:
         try:
             said = request.query()
         except ValueError:
@@ -129,8 +148,8 @@ class FeedDoor:
         now_ms = self._clock_ms()
         context = {name: _word(name, said[name]) for name in CONTEXT if said.get(name)}
         return FeedRequest(
-            app_id=app_id,
-            user_key=self._viewer(app_id, said),
+            app_id=caller.app_id,
+            user_key=self._allowed_viewer(caller, said),
             limit=_limit(said.get("limit")),
             request_id=uuid7(now_ms),  # ours, not the client's x-request-id: it seeds chance and joins the log
             now_ms=now_ms,
@@ -138,6 +157,20 @@ class FeedDoor:
             language=context.get("language") or re.split("[-_]", context.get("locale", ""))[0] or None,
             context=context,
         )
+
+    def _allowed_viewer(self, caller: Caller, said: Mapping[str, str]) -> str:
+        """Whose feed it is. A token reads its own person's and names nobody else; a key needs the right to read all."""
+        if caller.user_key is None:
+            require(caller, Scope.FEED_READ)
+            return self._viewer(caller.app_id, said)
+        if "user_id" not in said and "device_id" not in said:
+            return caller.user_key
+        if self._viewer(caller.app_id, said) != caller.user_key:
+            field = "user_id" if "user_id" in said else "device_id"
+            remedy = f"leave {field} out, or ask with a token of that person's"
+            told = "this token is for somebody else's feed"
+            raise Problem(403, "Not allowed", told, field, remedy, reason="another_user")
+        return caller.user_key
 
     def _viewer(self, app_id: str, said: Mapping[str, str]) -> str:
         if "user_id" in said:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foryou.contract.ids import uuid7
 from foryou.ranker.candidates import Candidates, gather
@@ -15,6 +15,7 @@ from foryou.ranker.filters.not_interested_filter import NotInterestedFilter
 from foryou.ranker.filters.own_videos_filter import OwnVideosFilter
 from foryou.ranker.filters.seen_videos_filter import SeenVideosFilter
 from foryou.ranker.hydrators.affinity_hydrator import AffinityHydrator
+from foryou.ranker.hydrators.impersonal_hydrator import ImpersonalHydrator
 from foryou.ranker.hydrators.taste_hydrator import TasteHydrator
 from foryou.ranker.hydrators.video_rates_hydrator import VideoRatesHydrator
 from foryou.ranker.hydrators.viewer_hydrator import ViewerHydrator
@@ -70,6 +71,14 @@ PIPELINE = Pipeline(
     scorers=(ExpectedValueScorer(), PreferenceScorer(), ExplorationScorer()),
     selector=PageSelector(),
     explored=FreshVideosSource,
+)
+
+
+# No stage of it knows what the viewer did: for who has not agreed to personalisation.
+IMPERSONAL = replace(
+    PIPELINE,
+    query_hydrators=(ViewerHydrator(), ImpersonalHydrator(), AffinityHydrator()),
+    sources=(TrendingSource(), FreshVideosSource(), RegionalSource(), DiscoverySource()),
 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from foryou.ranker.catalogue import Catalogue
+from foryou.ranker.consents import Consents
 from foryou.ranker.rates import Rates
 from foryou.ranker.shelves import Shelves
 from foryou.ranker.vectors import Shown
@@ -16,6 +17,7 @@ class World:
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     viewers: Viewers = field(default_factory=Viewers)
+    consents: Consents = field(default_factory=Consents)
     rates: Rates = field(init=False)
     shelves: Shelves | None = None
     vectors: Shown | None = None  # what the night learnt; swapped as a whole

@@ -51,6 +51,8 @@ def _histogram(name: str, buckets: tuple[float, ...], doc: str, *labels: str) ->
 _EVERY_PROCESS = (
     _counter("foryou_http_requests_total", "Requests answered.", "route", "status"),
     _histogram("foryou_http_request_seconds", REQUEST_S, "From the first byte to the answer.", "route"),
+    _counter("foryou_http_overloaded_total", "Requests answered 503 at once: too many were under way."),
+    _counter("foryou_http_limited_total", "Requests answered 429 before their events were looked at.", "by"),
     _gauge("foryou_http_requests_in_flight", "Requests being answered now."),
     _gauge("foryou_up", "1 when this process has all that it waits for, else 0."),
 )
@@ -58,12 +60,14 @@ _COLLECTOR = (
     _counter("foryou_collector_received_total", "Events that got a verdict: accepted + rejected + limited.", "lane"),
     _counter("foryou_collector_accepted_total", "Events in the log, synced, and the client was told so.", "lane"),
     _counter("foryou_collector_rejected_total", "Events refused at the door.", "lane"),
-    _counter(
-        "foryou_collector_limited_total", "Events refused for their number; always 0 until there are limits.", "lane"
-    ),
+    _counter("foryou_collector_limited_total", "Events refused for their number; the client keeps them.", "lane"),
+    _counter("foryou_collector_flagged_total", "Accepted events that were kept apart, by rule.", "flag"),
+    _counter("foryou_collector_removed_properties_total", "Properties that are never stored, by the rule.", "rule"),
     _counter("foryou_collector_refusals_total", "Refused events by reason.", "reason"),
     _counter("foryou_collector_turned_away_total", "Posts answered 503: no verdict, the client sends them again."),
-    _counter("foryou_collector_unauthorized_total", "Posts without a known write key."),
+    _counter(
+        "foryou_collector_unauthorized_total", "Posts without a known write key, or whose key may post no events."
+    ),
     _histogram("foryou_collector_ack_seconds", REQUEST_S, "From the verdicts to the sync of the log."),
     _gauge("foryou_collector_log_bytes", "Bytes in the log's folder."),
     _gauge("foryou_collector_log_quota_bytes", "Bytes that the log may have; then posts get 503."),

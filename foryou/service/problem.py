@@ -1,5 +1,6 @@
 """What went wrong, told to a client as problem+json (RFC 9457): which field, and how to mend it."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,6 +61,20 @@ def method_not_allowed(method: str, allowed: Iterable[str]) -> Problem:
         f"use {methods}",
         reason="method_not_allowed",
         headers=(("allow", methods),),
+    )
+
+
+def limited(detail: str, wait_s: float, **more: Any) -> Problem:
+    """429 with Retry-After: nothing was taken, the client keeps what it has and waits."""
+    seconds = max(1, math.ceil(wait_s))
+    return Problem(
+        429,
+        "Too many requests",
+        detail,
+        remedy=f"keep what you have and send it again after {seconds} s, with the same event ids",
+        reason="rate_limited",
+        headers=(("retry-after", str(seconds)),),
+        **more,
     )
 
 

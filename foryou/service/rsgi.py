@@ -6,19 +6,22 @@ is logged and answered 500 here, at the boundary.
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import re
+import resource
 import signal
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
 import uvloop
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.rsgi import ProtocolClosed, ProtocolError
 from granian.server.embed import Server
@@ -27,7 +30,7 @@ from foryou.contract.ids import uuid7
 from foryou.service import metrics as metric_table
 from foryou.service import problem
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem, unavailable
+from foryou.service.problem import Problem
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,15 @@ class Scope(Protocol):
     def query_string(self) -> str: ...
     @property
     def headers(self) -> Headers: ...
+    @property
+    def client(self) -> str: ...
+
+
+class Gatekeeper(Protocol):
+    """Asked before a body is read."""
+
+    def admit(self, scope: Scope, in_flight: int) -> None:
+        """Raises a Problem to refuse."""
 
 
 class Exchange(Protocol):
@@ -126,14 +138,14 @@ class Router:
         detail: Callable[[], Mapping[str, Any]] = dict,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         body_timeout_s: float = BODY_TIMEOUT_S,
-        max_in_flight: int | None = None,
+        guard: Gatekeeper | None = None,
     ) -> None:
         self.metrics = metrics
+        self._guard = guard
         self._waiting_for = waiting_for
         self._detail = detail
         self._clock_ms = clock_ms
         self._body_timeout_s = body_timeout_s
-        self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[Route] = []
@@ -145,9 +157,7 @@ class Router:
     def add(
         self, method: str, pattern: str, handler: Handler, *, max_body: int, before: Callable[[], None] | None = None
     ) -> None:
-        """Adds a route whose body may have `max_body` bytes. `before` may raise a Problem before the body is read; a
-        route that has one is also refused, 503, while `max_in_flight` requests are being answered.
-        """
+        """Adds a route whose body may have `max_body` bytes. `before` may raise a Problem before the body is read."""
         source = "/".join(
             f"(?P<{name[1]}>[^/]+)" if (name := _PARAMETER.fullmatch(part)) else re.escape(part)
             for part in pattern.split("/")
@@ -167,8 +177,9 @@ class Router:
         try:
             route, params = self._match(scope.method, scope.path)
             pattern = route.pattern
+            if self._guard is not None:
+                self._guard.admit(scope, self._in_flight)
             if route.before is not None:
-                self._refuse_the_excess()
                 route.before()
             body = await self._body(scope, exchange, route.max_body)
             response = await route.handler(
@@ -189,10 +200,6 @@ class Router:
         headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
-
-    def _refuse_the_excess(self) -> None:
-        if self._max_in_flight is not None and self._in_flight > self._max_in_flight:
-            raise unavailable("more requests came at once than can be answered in time")
 
     def _request_id(self, offered: str | None) -> str:
         if offered is not None and _REQUEST_ID.fullmatch(offered):
@@ -309,6 +316,48 @@ async def _read(exchange: Exchange, limit: int, *, keep: bool) -> bytes:
     return b"".join(pieces)
 
 
+@dataclass(frozen=True)
+class Tls:
+    """A second address, on which the same door is served over TLS 1.3."""
+
+    host: str
+    port: int
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Bounds on a door's connections, and its TLS address if it has one."""
+
+    connections: int = 16_384
+    idle_s: float = 60.0
+    tls: Tls | None = None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _room_for(connections: int) -> int:
+    """So many connections, or as many as the system gives files for. Without a word granian holds but 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + 1_024  # our own files beside them
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        connections = max(64, soft - 1_024)
+        log.warning("fewer connections than settings say: raise the limit of open files", extra={"open": connections})
+    return connections
+
+
 def serve(
     app: Router,
     host: str,
@@ -316,35 +365,61 @@ def serve(
     *,
     start: Callable[[asyncio.AbstractEventLoop], None] = lambda _: None,
     stop: Callable[[], None] = lambda: None,
+    listening: Listening | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. `start` runs in the loop before the first request, `stop` after the last one."""
-    uvloop.run(_serve(app, host, port, start, stop))
+    uvloop.run(_serve(app, host, port, start, stop, listening or Listening()))
 
 
 async def _serve(
-    app: Router, host: str, port: int, start: Callable[[asyncio.AbstractEventLoop], None], stop: Callable[[], None]
+    app: Router,
+    host: str,
+    port: int,
+    start: Callable[[asyncio.AbstractEventLoop], None],
+    stop: Callable[[], None],
+    listening: Listening,
 ) -> None:
     loop = asyncio.get_running_loop()
-    server = Server(
+    connections = _room_for(listening.connections)
+    servers = [_server(app, host, port, connections, listening.idle_s)]
+    log.info("listening", extra={"address": f"http://{host}:{port}"})
+    if not is_loopback(host):
+        log.warning("listening in plaintext off loopback, as FORYOU_PLAINTEXT says", extra={"address": host})
+    if (tls := listening.tls) is not None:
+        servers.append(_server(app, tls.host, tls.port, connections, listening.idle_s, tls))
+        log.info("listening", extra={"address": f"https://{tls.host}:{tls.port}"})
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, _stop, servers)
+    start(loop)
+    serving = asyncio.gather(*(server.serve() for server in servers))
+    stopping = [asyncio.ensure_future(server.main_loop_interrupt.wait()) for server in servers]
+    await asyncio.wait((serving, *stopping), return_when=asyncio.FIRST_COMPLETED)
+    for each in stopping:
+        each.cancel()
+    with contextlib.suppress(TimeoutError):  # connections that idle on do not hold the process
+        await asyncio.wait_for(serving, STOP_S)
+    stop()
+    log.info("stopped")
+
+
+def _server(app: Router, host: str, port: int, connections: int, idle_s: float, tls: Tls | None = None) -> Server:
+    return Server(
         app,
         address=host,
         port=port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http1_settings=HTTP1Settings(header_read_timeout=int(idle_s * 1_000)),
         websockets=False,
         backlog=1024,
+        backpressure=connections,
         log_enabled=False,
+        ssl_cert=None if tls is None else tls.cert,
+        ssl_key=None if tls is None else tls.key,
+        ssl_protocol_min=SSLProtocols.tls13,
     )
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, server.stop)
-    start(loop)
-    log.info("listening", extra={"address": f"http://{host}:{port}"})
-    serving = asyncio.ensure_future(server.serve())
-    stopping = asyncio.ensure_future(server.main_loop_interrupt.wait())
-    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    with contextlib.suppress(TimeoutError):  # connections that idle on do not hold the process
-        await asyncio.wait_for(serving, STOP_S)
-    stop()
-    log.info("stopped")
+
+
+def _stop(servers: list[Server]) -> None:
+    for server in servers:
+        server.stop()

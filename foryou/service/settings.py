@@ -1,13 +1,22 @@
 """Where things are. Read from the environment once, by an entry point, then passed on."""
 
-import json
 import os
 import secrets
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foryou.contract.identity import Identity
+from foryou.contract.seal import Seal
+from foryou.contract.secret_ring import SecretRing, decode_ring, encode_ring, new_ring
+from foryou.service import gate_settings
+from foryou.service.callers import Callers
+from foryou.service.gate_settings import GateSettings
+from foryou.service.key_file import Followed, KeyFile, open_keys
+from foryou.service.rsgi import Listening, Tls, is_loopback
+from foryou.service.tokens import Tokens
 
 REPO = Path(__file__).resolve().parents[2]
 PORTS = {
@@ -26,14 +35,30 @@ PORTS = {
     "flink_data": 6126,
     "supervisor": 8079,
 }
+TLS_PORTS = {"collector_tls": 8443, "ranker_tls": 8453}  # where there is a certificate
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What must not be in a log: write keys (key → app id) and the identity secret."""
+    """What must not be in a log: keys and secrets of one stack.
 
-    write_keys: Mapping[str, str]
+    `write_keys` (key → app id) has only the development key: of the others no text is kept, `keys` knows their hashes.
+    """
+
+    write_keys: Mapping[str, str] = field(repr=False)
+    keys: KeyFile = field(repr=False)
+    tokens: Tokens = field(repr=False)
     identity: Identity = field(repr=False)
+    seal: Seal = field(repr=False)  # of dead letters
+
+    @property
+    def callers(self) -> Callers:
+        """Who a request comes from, by these keys and tokens."""
+        return Callers(self.keys, self.tokens)
+
+    def apps(self) -> list[str]:
+        """The apps that have or had a key."""
+        return sorted({key.app_id for key in self.keys.ring})
 
 
 @dataclass(frozen=True)
@@ -48,15 +73,22 @@ class Settings:
     clickhouse_override: str | None = None
     log_quota_mb: int = 4_096  # what the collector's log may hold
     log_keep_s: int = 600  # how long the log keeps an event after Kafka has acknowledged it
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_host: str | None = None  # where collector and ranker listen with TLS; `host` unless said
+    plaintext: bool = False  # off loopback, and the operator has said so
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _LOG_QUOTA_MB and
-        _LOG_KEEP_S. Raises ValueError."""
+        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _LOG_QUOTA_MB,
+        _LOG_KEEP_S, _TLS_CERT, _TLS_KEY, _TLS_HOST, _PLAINTEXT. Raises ValueError, also for what would listen in
+        plaintext off loopback without a word.
+        """
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
+            known = PORTS | (TLS_PORTS if environ.get("FORYOU_TLS_CERT") else {})
             ports = {
-                name: int(environ.get(f"FORYOU_PORT_{name.upper()}", port + offset)) for name, port in PORTS.items()
+                name: int(environ.get(f"FORYOU_PORT_{name.upper()}", port + offset)) for name, port in known.items()
             }
         except ValueError as error:
             raise ValueError(f"FORYOU_PORT_OFFSET and FORYOU_PORT_<NAME> are whole numbers: {error}") from error
@@ -70,7 +102,7 @@ class Settings:
         wrong = [f"{name}={port}" for name, port in ports.items() if not 0 < port < 65_536]
         if wrong:
             raise ValueError(f"ports are between 1 and 65535, not {', '.join(wrong)}: change FORYOU_PORT_OFFSET")
-        return cls(
+        settings = cls(
             home=Path(environ.get("FORYOU_HOME") or REPO / ".home").expanduser().resolve(),
             host=environ.get("FORYOU_HOST", "127.0.0.1"),
             ports=ports,
@@ -79,7 +111,13 @@ class Settings:
             clickhouse_override=environ.get("FORYOU_CLICKHOUSE"),
             log_quota_mb=quota_mb,
             log_keep_s=keep_s,
+            tls_cert=_path(environ.get("FORYOU_TLS_CERT")),
+            tls_key=_path(environ.get("FORYOU_TLS_KEY")),
+            tls_host=environ.get("FORYOU_TLS_HOST") or None,
+            plaintext=environ.get("FORYOU_PLAINTEXT", "").lower() == "yes",
         )
+        _refuse_plaintext(settings)
+        return settings
 
     @property
     def log_folder(self) -> Path:
@@ -111,7 +149,24 @@ class Settings:
             env["FORYOU_REGISTRY"] = self.registry_override
         if self.clickhouse_override:
             env["FORYOU_CLICKHOUSE"] = self.clickhouse_override
+        if self.tls_cert is not None and self.tls_key is not None:
+            env |= {"FORYOU_TLS_CERT": str(self.tls_cert), "FORYOU_TLS_KEY": str(self.tls_key)}
+        if self.tls_host is not None:
+            env["FORYOU_TLS_HOST"] = self.tls_host
+        if self.plaintext:
+            env["FORYOU_PLAINTEXT"] = "yes"
         return env
+
+    def gate(self) -> GateSettings:
+        """The gate's limits: the defaults, and what `gate.toml` in the home says else. Raises ValueError."""
+        return gate_settings.load(self.home / "gate.toml")
+
+    def listening(self, name: str) -> Listening:
+        """How the process listens: bounds on connections, and its TLS address where there is a certificate."""
+        bounds, tls = self.gate().connections, None
+        if self.tls_cert is not None and self.tls_key is not None:
+            tls = Tls(self.tls_host or self.host, self.ports[f"{name}_tls"], self.tls_cert, self.tls_key)
+        return Listening(bounds.open, bounds.idle_s, tls)
 
     @property
     def clickhouse_key(self) -> str:
@@ -127,18 +182,53 @@ class Settings:
     def secrets(self) -> Secrets:
         """The stack's secrets, made (mode 0600) when there are none yet. Two processes that race get the same."""
         folder = self._secrets
-        keys = json.loads(_once(folder / "write_keys.json", lambda: json.dumps({_new_write_key(): {"app_id": "demo"}})))
+        keys = open_keys(folder, time.time_ns() // 1_000_000)
         identity = Identity(bytes.fromhex(_once(folder / "identity.key", lambda: secrets.token_hex(32)).strip()))
-        return Secrets({key: row["app_id"] for key, row in keys.items()}, identity)
+        tokens, seal = Tokens(self.ring("tokens")), Seal(self.ring("letters"), "dead letter")
+        return Secrets(_development(folder, keys), keys, tokens, identity, seal)
+
+    def ring(self, name: str) -> Callable[[], SecretRing]:
+        """The ring of secrets in `secrets/<name>.json`, followed; made when there is none yet."""
+        path = self._secrets / f"{name}.json"
+        _once(path, lambda: encode_ring(new_ring()).decode())
+        try:
+            return Followed(path, decode_ring, decode_ring(path.read_bytes()))
+        except ValueError:  # a secret that nobody keeps would be worse than none
+            raise ValueError(f"{path} cannot be understood: bring it back from a copy, or delete it") from None
 
 
-def _new_write_key() -> str:
-    return "fy_dev_" + secrets.token_urlsafe(24)
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser().resolve() if text else None
+
+
+def _refuse_plaintext(settings: Settings) -> None:
+    """Off loopback only with TLS. All of a stack listens on `host`, and Kafka, Flink and the store speak plaintext."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ValueError("FORYOU_TLS_CERT and FORYOU_TLS_KEY go together: set both, or neither")
+    for path in (settings.tls_cert, settings.tls_key):
+        if path is not None and not path.is_file():
+            raise ValueError(f"{path} is no file: FORYOU_TLS_CERT and FORYOU_TLS_KEY are PEM files")
+    if settings.tls_host is not None and settings.tls_cert is None:
+        raise ValueError("FORYOU_TLS_HOST needs a certificate: set FORYOU_TLS_CERT and FORYOU_TLS_KEY")
+    if not is_loopback(settings.host) and not settings.plaintext:
+        raise ValueError(
+            f"FORYOU_HOST={settings.host} is off loopback, and everything there would be readable on the way. Leave it "
+            "out and set FORYOU_TLS_CERT, FORYOU_TLS_KEY and FORYOU_TLS_HOST: collector and ranker then listen there "
+            "with TLS. If plaintext is what you want: FORYOU_PLAINTEXT=yes"
+        )
+
+
+def _development(folder: Path, keys: KeyFile) -> dict[str, str]:
+    """The development key and its app, while it opens anything."""
+    path = folder / "development.key"
+    text = path.read_text("utf-8").strip() if path.exists() else ""
+    caller = keys.ring.find(text, time.time_ns() // 1_000_000)
+    return {} if caller is None else {text: caller.app_id}
 
 
 def _once(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         draft.touch(mode=0o600)
         draft.write_text(make(), "utf-8")
         try:

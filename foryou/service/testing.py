@@ -8,7 +8,30 @@ from urllib.parse import unquote
 
 import msgspec
 
+from foryou.contract.secret_ring import new_ring
+from foryou.service.callers import Callers
+from foryou.service.keys import EVERY_SCOPE, KeyRing, Scope, key_of
 from foryou.service.rsgi import Headers, Router
+from foryou.service.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class FixedKeys:
+    """A key file that never changes."""
+
+    ring: KeyRing
+
+
+def known_keys(keys: Mapping[str, str], scopes: Iterable[Scope] = EVERY_SCOPE, tokens: Tokens | None = None) -> Callers:
+    """Callers who have these keys (key → app id), all with the same scopes."""
+    ring = KeyRing(tuple(key_of(text, app_id, scopes, 0) for text, app_id in keys.items()))
+    return Callers(FixedKeys(ring), tokens or known_tokens())
+
+
+def known_tokens() -> Tokens:
+    """Tokens under a secret of their own."""
+    ring = new_ring()
+    return Tokens(lambda: ring)
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,7 @@ class _Scope:
     path: str
     query_string: str
     headers: Headers
+    client: str
 
 
 class _Exchange:
@@ -60,6 +84,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     *,
     pause_s: float = 0.0,
+    client: str = "127.0.0.1:1",
 ) -> Answer:
     """One request; a body given in pieces goes chunked, with `pause_s` before each piece."""
     path, _, query = target.partition("?")
@@ -69,7 +94,7 @@ async def ask(
     elif body:
         named.setdefault("content-length", str(len(body)))
     exchange = _Exchange([body] if isinstance(body, bytes) else body, pause_s)
-    scope = _Scope(method, unquote(path, errors="replace"), query, named)  # decoded, as granian does
+    scope = _Scope(method, unquote(path, errors="replace"), query, named, client)  # decoded, as granian does
     await app(scope, exchange)
     assert exchange.answer is not None, "not answered"
     return exchange.answer

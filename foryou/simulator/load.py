@@ -92,7 +92,7 @@ def taps(people: Sequence[str], videos: Sequence[str], rng: random.Random) -> Ma
                 "video_id": rng.choice(videos),
             }
             if event["event_type"] == "view_end":
-                event |= {"watch_ms": rng.randint(300, 30_000), "duration_ms": 20_000}
+                event |= {"watch_ms": rng.randint(300, 20_000), "duration_ms": 20_000}
             events.append(event)
         return events
 

@@ -19,6 +19,7 @@ from foryou.service.metrics import Metrics
 from foryou.service.settings import Settings
 from foryou.store.door import Door
 from foryou.store.online import now_ms
+from foryou.store.permits import Permits
 from foryou.store.rocks import RocksRows, StoreUnavailableError
 from foryou.store.rows import Rows
 from foryou.store.serving import RegistryFollower, open_store, registry_path, rocks_path, write_configs
@@ -71,7 +72,8 @@ def _serve(settings: Settings, rows: Rows) -> int:
     writer = Writer(rows, source, Registry(settings.registry_url).decoder(), VIEWS, metrics, now_ms)
     store = open_store(settings, rows, now_ms)
     follower = RegistryFollower(store, registry_path(settings), rows)
-    door = Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, now_ms)
+    permits = Permits(settings.secrets().callers, settings.host)
+    door = Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, now_ms, permits)
     server = _Server(
         uvicorn.Config(
             door,

@@ -35,6 +35,7 @@ from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
 from foryou.store import checks
 from foryou.store.checks import Known
+from foryou.store.permits import Permits
 from foryou.store.rocks import StoreUnavailableError
 from foryou.store.rows import Rows, cutoff_key, tile_key
 
@@ -63,7 +64,9 @@ class Door:
         waiting_for: Callable[[], list[str]],
         metrics: Metrics,
         clock: Callable[[], int],
+        permits: Permits | None = None,
     ) -> None:
+        self._permits = permits
         self._known, self._rows, self._views = known, rows, views
         self._waiting_for, self._metrics, self._clock = waiting_for, metrics, clock
         self._feast = feast_app(store)
@@ -71,6 +74,9 @@ class Door:
         self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self._asks(scope):
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":  # lifespan and Feast's chat socket
             await self._feast(scope, receive, send)
             return
@@ -96,9 +102,11 @@ class Door:
                 await _answer(observed_send, 200, self._metrics.render(), metric_table.CONTENT_TYPE)
             elif path.startswith("/tiles/"):
                 route = "/tiles/{view}/{entity}"
+                self._admit(scope, b"")
                 await _answer(observed_send, 200, self._tiles(scope))
             else:
                 body = await _body(scope, receive)
+                self._admit(scope, body)
                 if scope["method"] == "POST":
                     checks.check(path, body, self._known())
                 errors: list[Exception] = []
@@ -116,6 +124,16 @@ class Door:
             )
         finally:
             self._observe(route, status, time.perf_counter() - began)
+
+    def _asks(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        return self._permits is not None and self._permits.asks(client[0] if client else None)
+
+    def _admit(self, scope: Scope, body: bytes) -> None:
+        if self._permits is not None and self._asks(scope):
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            query = scope["query_string"].decode("latin-1")
+            self._permits.admit(scope["method"], scope["path"], query, headers, body)
 
     def _healthz(self) -> tuple[int, bytes]:
         waiting = self._waiting_for()

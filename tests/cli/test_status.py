@@ -44,6 +44,20 @@ def test_status_for_programs_has_every_address_and_the_write_key(settings):
     assert said["write_key"] in settings.secrets().write_keys
 
 
+def test_status_names_the_addresses_with_tls_where_there_is_a_certificate(settings, tmp_path, monkeypatch):
+    assert "collector_tls" not in json.loads(foryou("status", "--json").output)["addresses"]
+    for name in ("CERT", "KEY"):
+        (tmp_path / f"{name}.pem").touch()
+        monkeypatch.setenv(f"FORYOU_TLS_{name}", str(tmp_path / f"{name}.pem"))
+    assert json.loads(foryou("status", "--json").output)["addresses"]["collector_tls"] == "https://127.0.0.1:12443"
+
+
+def test_a_gate_file_that_is_wrong_is_said_in_a_sentence(settings):
+    (settings.home / "gate.toml").write_text("[device]\nper_second = 1\n")
+    said = foryou("status")
+    assert said.exit_code == 2 and "per_second" in said.output and "Traceback" not in said.output
+
+
 def test_a_state_file_that_outlived_its_supervisor_is_not_believed(settings):
     parts = {"kafka": PartState("kafka", "", "", phase="healthy", pid=2**22 + 1, started=1)}
     now = StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, parts)

@@ -187,10 +187,11 @@ def test_utf_8_and_parameters_that_mean_nothing_are_taken(collector, parameters)
     assert collector.post(b"{" + E + b"}", f"application/json;{parameters}").status == 202
 
 
-def test_a_compressed_body_is_a_415(collector):
-    answer = collector.ask("POST", "/v1/events", b"\x1f\x8b", {"content-encoding": "gzip"})
+def test_an_encoding_that_nobody_knows_is_a_415(collector):
+    answer = collector.ask("POST", "/v1/events", b"{}", {"content-encoding": "br"})
 
     assert (answer.status, answer.json()["field"]) == (415, "content-encoding")
+    assert "gzip" in answer.json()["remedy"]
 
 
 def test_a_view_of_unknown_length_and_an_unfollow_of_oneself_are_taken(collector):

@@ -6,6 +6,9 @@ import json
 import pytest
 
 from foryou.contract.events import MAX_BATCH, MAX_BODY_BYTES
+from foryou.contract.gate import Gate
+from foryou.contract.never_stored import NeverStored
+from foryou.service.keys import Scope
 
 from .conftest import KEY, NOW, Collector
 
@@ -217,3 +220,20 @@ def test_the_equation_holds_by_lane(collector, like):
     assert value("foryou_collector_rejected_total", lane=ACTION) == 1  # its type could be read
     assert value("foryou_collector_rejected_total", lane="unknown") == 2
     assert collector.counted("received") == collector.counted("accepted") + collector.counted("rejected") == 5
+
+
+def test_a_key_without_the_right_to_write_events_gets_a_403_that_names_it(collector, like):
+    collector.keys_may([Scope.FEED_READ])
+    answer = collector.post(like())
+    assert (answer.status, answer.json()["reason"]) == (403, "missing_scope")
+    assert "events:write" in answer.json()["detail"]
+    assert not collector.log.records and collector.counted("received") == 0
+
+
+def test_a_property_that_is_never_stored_is_taken_out_and_counted(collector, like):
+    collector.door._gate = Gate(collector.identity, NeverStored(["email"], ["password"]))
+    assert collector.post(like(properties={"E-Mail": "a@b.c", "genre": "x", "db_password": "y"})).status == 202
+    assert collector.records(ACTION)[0]["properties"] == {"genre": "x"}
+    removed = "foryou_collector_removed_properties_total"
+    assert [collector.metrics.value(removed, rule=rule) for rule in ("email", "password")] == [1, 1]
+    assert b"a@b.c" not in b"".join(record.value for record in collector.log.records)

@@ -11,15 +11,17 @@ import pytest
 
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
-from foryou.ranker.feed_door import FeedDoor
+from foryou.ranker.feed_door import MAX_TOKEN_BODY, FeedDoor
 from foryou.ranker.side_effects.served_log import MemoryServedLog
 from foryou.ranker.testing import APP, NOW, published, relation
 from foryou.ranker.user_features import MemoryFeatures
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
+from foryou.service.callers import Callers
+from foryou.service.keys import EVERY_SCOPE, KeyRing, Scope, key_of
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
-from foryou.service.testing import Answer, ask
+from foryou.service.testing import Answer, FixedKeys, ask, known_tokens
 
 KEY = "fy_test"
 IDENTITY = Identity(b"0" * 32)
@@ -31,8 +33,10 @@ class Stack:
     def __init__(self, videos: int = 60) -> None:
         self.worlds, self.features, self.served, self.metrics = Worlds(), MemoryFeatures(), MemoryServedLog(), Metrics()
         self.waiting: list[str] = []
+        self.tokens = known_tokens()
         door = FeedDoor(
-            {KEY: APP, "fy_other": "other"},
+            self.callers(),
+            self.tokens,
             IDENTITY,
             self.worlds,
             self.features,
@@ -44,8 +48,21 @@ class Stack:
         )
         self.router = Router(self.metrics, lambda: self.waiting)
         self.router.add("GET", "/v1/feed", door.get_feed, max_body=0)
+        self.router.add("POST", "/v1/tokens", door.post_tokens, max_body=MAX_TOKEN_BODY)
         for i in range(videos):
             self.worlds[APP].catalogue.apply(published(f"v{i}", f"genre{i % 12}", f"uk_c{i}"))
+
+    def callers(self) -> Callers:
+        keys = [
+            key_of(KEY, APP, EVERY_SCOPE, 0),
+            key_of("fy_other", "other", EVERY_SCOPE, 0),
+            key_of("fy_phone", APP, [Scope.EVENTS_WRITE], 0),
+        ]
+        return Callers(FixedKeys(KeyRing(tuple(keys))), self.tokens, lambda: NOW)
+
+    def token(self, key: str | None = KEY, **wish: object) -> Answer:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return asyncio.run(ask(self.router, "POST", "/v1/tokens", json.dumps(wish).encode(), headers))
 
     def get(self, query: str, key: str | None = KEY) -> Answer:
         headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -200,3 +217,105 @@ def test_raw_ids_and_keys_are_in_no_log_and_no_answer(stack, caplog):
     said = caplog.text + good.body.decode() + bad.body.decode() + json.dumps(list(stack.served))
     assert "anna-secret" not in said
     assert KEY not in said
+
+
+def test_a_token_reads_its_own_persons_feed_with_or_without_naming_them(stack):
+    token = stack.token(user_id="anna").json()["token"]
+    assert [stack.get(query, token).status for query in ("user_id=anna", "limit=3")] == [200, 200]
+    assert [feed["user_key"] for feed in stack.served] == [IDENTITY.user_key(APP, "anna")] * 2
+
+
+@pytest.mark.parametrize(("query", "field"), [("user_id=ben", "user_id"), ("device_id=anna", "device_id")])
+def test_a_token_reads_nobody_elses_feed(stack, query, field):
+    answer = stack.get(query, stack.token(user_id="anna").json()["token"])
+    problem = answer.json()
+    assert (answer.status, answer.headers["content-type"]) == (403, "application/problem+json")
+    assert (problem["reason"], problem["field"]) == ("another_user", field)
+    assert "anna" not in answer.body.decode() and "ben" not in answer.body.decode()
+    assert not stack.served
+
+
+def test_a_token_of_a_device_reads_the_devices_feed(stack):
+    token = stack.token(device_id="phone").json()["token"]
+    assert stack.get("device_id=phone", token).status == 200
+    assert stack.get("user_id=phone", token).status == 403
+
+
+def test_a_token_is_for_one_app_though_two_apps_know_a_person_by_the_same_id(stack):
+    token = stack.token("fy_other", user_id="anna").json()["token"]
+    assert stack.get("user_id=anna", token).json()["items"] == []  # the other app's feed, which has no videos
+    assert stack.served[0]["app_id"] == "other"
+
+
+def test_a_token_ends(stack):
+    made = stack.token(user_id="anna", ttl_s=60).json()
+    assert made["expires_at"] == NOW // 1_000 * 1_000 + 60_000
+    ended = stack.tokens.issue(APP, IDENTITY.user_key(APP, "anna"), "feed", NOW // 1_000 - 60, 60)
+    assert stack.get("user_id=anna", ended).status == 401
+
+
+def test_the_key_in_a_phone_reads_no_feed_and_makes_no_token(stack):
+    for answer in (stack.get("user_id=anna", "fy_phone"), stack.token("fy_phone", user_id="anna")):
+        assert (answer.status, answer.json()["reason"]) == (403, "missing_scope")
+
+
+def test_a_token_makes_no_token(stack):
+    token = stack.token(user_id="anna").json()["token"]
+    assert stack.token(token, user_id="ben").status == 403
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{}, {"user_id": 7}, {"user_id": ""}, {"user_id": "a|b"}, {"user_id": "a", "ttl_s": 0}, {"user_id": "a", "x": 1}],
+)
+def test_a_token_is_made_for_somebody_and_for_a_bounded_time(stack, wish):
+    answer = stack.token(**wish)
+    assert (answer.status, answer.json()["reason"]) == (400, "bad_parameter")
+
+
+def test_no_token_and_no_raw_id_is_in_a_log_line(stack, caplog):
+    caplog.set_level(logging.DEBUG)
+    token = stack.token(user_id="anna-raw-id").json()["token"]
+    for query in ("user_id=anna-raw-id", "user_id=ben-raw-id"):
+        stack.get(query, token)
+    stack.get("user_id=anna-raw-id", token + "x")
+    assert "raw-id" not in caplog.text and token not in caplog.text and KEY not in caplog.text
+
+
+def consent(stack, said, time=NOW, user="anna"):
+    event = {"user_key": IDENTITY.user_key(APP, user), "event_id": "e", "event_time": time, "received_at": time}
+    stack.worlds[APP].consents.apply({**event, "app_id": APP, "consent": said, "jurisdiction": None})
+
+
+def test_after_the_consent_is_withdrawn_the_next_feed_knows_nothing_of_the_person(stack):
+    key = IDENTITY.user_key(APP, "anna")
+    stack.features.put(APP, key, affinity_categories=["genre1"], affinity_scores=[9.0])
+    assert stack.get("user_id=anna").json()["fallback"] is None
+    consent(stack, "analytics", NOW + 1)
+    answer = stack.get("user_id=anna").json()
+    assert answer["fallback"] == "not_personalised" and len(answer["items"]) == 10
+    assert (stack.served[1]["fallback"], stack.served[1]["user_numbers"], stack.served[1]["user_words"]) == (
+        "not_personalised",
+        {},
+        {},
+    )
+    consent(stack, "personalisation", NOW + 2)
+    assert stack.get("user_id=anna").json()["fallback"] is None
+
+
+def test_a_consent_that_is_withdrawn_while_features_are_read_counts(stack):
+    read = stack.features.read
+
+    async def slow(*asked):
+        found = await read(*asked)
+        consent(stack, "")
+        return found
+
+    stack.features.read = slow
+    assert stack.get("user_id=anna").json()["fallback"] == "not_personalised"
+
+
+def test_without_consent_no_video_is_shown_twice_either(stack):
+    consent(stack, "")
+    shown = [item["video_id"] for _ in range(7) for item in stack.get("user_id=anna").json()["items"]]
+    assert sorted(shown) == sorted(f"v{i}" for i in range(60))

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ APP = """
 import sys
 from foryou.service import logs
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, json_response, serve
+from foryou.service.rsgi import Listening, Router, json_response, serve
 
 async def size(request):
     return json_response(200, {"size": len(request.body)})
@@ -107,3 +108,114 @@ def test_a_path_is_decoded_once_and_two_ids_never_become_one(served):
         assert answer.status == status
         assert name in answer.read()
         client.close()
+
+
+def test_more_than_a_thousand_idle_connections_hold_nobody_up(served):
+    port, _ = served
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(1_100)]
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    client.request("GET", "/healthz")
+    assert client.getresponse().status == 200
+    for each in idle:
+        each.close()
+
+
+FULL = """
+from foryou.service.problem import unavailable
+
+class Full:
+    def admit(self, scope, in_flight):
+        raise unavailable("full")
+
+"""
+
+
+@pytest.fixture
+def serving():
+    """Serves an app made of APP by replacing one piece of it with another; gives its port."""
+    running = []
+
+    def start(piece, other):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        assert piece in APP
+        app = APP.replace(piece, other).replace("logs.configure", FULL + "logs.configure")
+        running.append(subprocess.Popen([sys.executable, "-c", app, str(port)], cwd=REPO, stdout=subprocess.DEVNULL))
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        return port
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_who_is_refused_before_the_body_is_read_hears_why(serving):
+    port = serving("body_timeout_s=0.3", "guard=Full()")
+    for size in (10, 300_000, 3_000_000):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("POST", "/size", b"x" * size)
+        answer = client.getresponse()
+        assert (answer.status, answer.getheader("retry-after")) == (503, "1")
+        client.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_a_connection_that_says_nothing_more_is_closed(serving, said):
+    port = serving("int(sys.argv[1]),", "int(sys.argv[1]), listening=Listening(idle_s=0.5),")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(said)
+        began = time.monotonic()
+        while client.recv(10_000):
+            pass
+        assert time.monotonic() - began < 4
+
+
+TLS_APP = """
+import sys
+from pathlib import Path
+from foryou.service.metrics import Metrics
+from foryou.service.rsgi import Listening, Router, Tls, serve
+
+port, folder = int(sys.argv[1]), Path(sys.argv[2])
+tls = Tls("127.0.0.1", port + 1, folder / "cert.pem", folder / "key.pem")
+serve(Router(Metrics()), "127.0.0.1", port, listening=Listening(tls=tls))
+"""
+
+
+def test_the_same_door_is_served_over_tls_1_3_and_nothing_older(tmp_path):
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    try:
+        subprocess.run([*make.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True)
+    except FileNotFoundError:
+        pytest.skip("there is no openssl to make a certificate with")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", TLS_APP, str(port), str(tmp_path)], cwd=REPO)
+    try:
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port + 1)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        client = http.client.HTTPSConnection("127.0.0.1", port + 1, context=trusted, timeout=5)
+        client.request("GET", "/healthz")
+        assert (client.sock.version(), client.getresponse().status) == ("TLSv1.3", 200)
+        trusted.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises(ssl.SSLError, match="protocol version"):
+            http.client.HTTPSConnection("127.0.0.1", port + 1, context=trusted, timeout=5).request("GET", "/healthz")
+        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        plain.request("GET", "/healthz")
+        assert plain.getresponse().status == 200
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

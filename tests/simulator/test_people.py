@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from foryou.collector.flags import Flags
 from foryou.contract.events import ClientEvent
 from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
+from foryou.service.gate_settings import load
 from foryou.simulator.mischief import NONE, Batch, Rates
 from foryou.simulator.people import Clock, Diary, World
 from foryou.simulator.phone import Item, Page
@@ -132,6 +134,14 @@ def test_the_gate_takes_everything_but_what_is_broken_on_purpose(world):
         assert sum(not isinstance(each, Accepted) for each in verdicts) == batch.broken
     assert sum(batch.broken for batch in phone.batches) > 0
     assert sum(batch.late for batch in phone.batches) > 0
+
+
+def test_no_simulated_person_is_taken_for_a_robot(world):
+    phone, _ = alone(world, Plan(60, rate=1e9, rates=Rates(twice=0.1, hours_old=0.05, days_old=0.05, broken=0.0)))
+    gate, flags = Gate(Identity(b"0" * 32)), Flags(load().bots, 1_000)
+    for event in phone.events():
+        verdict = gate.check(msgspec.json.encode(event), "demo", NOON + 60_000)
+        assert isinstance(verdict, Accepted) and flags.of(verdict, robot=False, paced=False) is None, event
 
 
 def test_nothing_of_the_truth_is_ever_sent(world):

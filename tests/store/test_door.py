@@ -8,9 +8,14 @@ import pytest
 
 from foryou.features.definitions import VIEWS
 from foryou.features.operations import MINUTE
+from foryou.service.callers import Callers
+from foryou.service.keys import KeyRing, Scope, key_of
 from foryou.service.metrics import Metrics
 from foryou.service.settings import Settings
+from foryou.service.testing import FixedKeys, known_tokens
+from foryou.service.tokens import FEED
 from foryou.store.door import MAX_BODY, Door
+from foryou.store.permits import Permits
 from foryou.store.rows import MemoryRows
 from foryou.store.serving import RegistryFollower, open_store, registry_path
 from foryou.store.testing import TileTopics, tile
@@ -30,15 +35,30 @@ def door(tmp_path_factory):
     writer.start()
     writer.step()
     follower = RegistryFollower(store, registry_path(settings), rows)
-    return Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, lambda: NOON)
+    permits = Permits(CALLERS, "10.0.0.5")
+    return Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, lambda: NOON, permits)
 
 
-def ask(door, method, target, body=None):
+TOKENS = known_tokens()
+KEYS = KeyRing(
+    (
+        key_of("service", "demo", [Scope.FEATURES_READ], 0),
+        key_of("phone", "demo", [Scope.EVENTS_WRITE], 0),
+        key_of("other", "other", [Scope.FEATURES_READ], 0),
+        key_of("root", "demo", [Scope.ADMIN], 0),
+    )
+)
+CALLERS = Callers(FixedKeys(KEYS), TOKENS, lambda: NOON)
+ELSEWHERE = "10.0.0.9"
+
+
+def ask(door, method, target, body=None, peer="127.0.0.1", key=None):
     async def asked():
-        transport = httpx.ASGITransport(door, raise_app_exceptions=True)
+        transport = httpx.ASGITransport(door, raise_app_exceptions=True, client=(peer, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+            headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
             content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-            return await client.request(method, target, content=content, headers={"content-type": "application/json"})
+            return await client.request(method, target, content=content, headers=headers)
 
     return asyncio.run(asked())
 
@@ -201,3 +221,57 @@ def test_it_is_not_healthy_while_it_waits(door):
     answer = ask(door, "GET", "/healthz")
     door._waiting_for = list
     assert (answer.status_code, answer.json()["waiting_for"]) == (503, ["Kafka at nowhere"])
+
+
+READ = {"features": LIKES, "entities": ANN}
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "10.0.0.5"])
+def test_on_this_machine_no_key_is_asked_for(door, peer):
+    assert ask(door, "POST", "/get-online-features", READ, peer).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "reason"),
+    [
+        (None, 401, "unauthorized"),
+        ("nobody", 401, "unauthorized"),
+        ("phone", 403, "missing_scope"),
+        ("other", 403, "another_user"),
+        ("service", 200, None),
+        ("root", 200, None),
+    ],
+)
+def test_from_elsewhere_a_key_of_the_app_that_may_read_is_asked_for(door, key, status, reason):
+    answer = ask(door, "POST", "/get-online-features", READ, ELSEWHERE, key)
+    assert (answer.status_code, answer.json().get("reason")) == (status, reason)
+    tiles = ask(door, "GET", "/tiles/user_activity_v1/ann?app_id=demo", None, ELSEWHERE, key)
+    assert tiles.status_code == status
+
+
+def test_a_token_reads_its_own_persons_features_and_nobody_elses(door):
+    token = TOKENS.issue("demo", "ann", FEED, NOON // 1_000)
+    assert ask(door, "POST", "/get-online-features", READ, ELSEWHERE, token).status_code == 200
+    assert ask(door, "GET", "/tiles/user_activity_v1/ann?app_id=demo", None, ELSEWHERE, token).status_code == 200
+    for entities in ({**ANN, "user_key": ["ben"]}, {"app_id": ["demo"] * 2, "user_key": ["ann", "ben"]}, {}, []):
+        answer = ask(door, "POST", "/get-online-features", {**READ, "entities": entities}, ELSEWHERE, token)
+        assert (answer.status_code, answer.json()["reason"]) == (403, "another_user")
+    for target in ("/tiles/user_activity_v1/ben?app_id=demo", "/tiles/user_activity_v1/ann?app_id=other"):
+        assert ask(door, "GET", target, None, ELSEWHERE, token).status_code == 403
+    assert ask(door, "POST", "/push", {}, ELSEWHERE, token).status_code == 403
+
+
+def test_who_may_read_may_not_push(door):
+    assert ask(door, "POST", "/push", {}, ELSEWHERE, "service").json()["reason"] == "missing_scope"
+    assert ask(door, "POST", "/push", {}, ELSEWHERE, "root").status_code == 422
+
+
+def test_health_is_told_to_everybody(door):
+    assert ask(door, "GET", "/healthz", None, ELSEWHERE).status_code == 200
+
+
+def test_feasts_own_client_sends_a_key_when_it_is_told_to():
+    from feast.permissions.auth_model import OidcClientAuthConfig
+    from feast.permissions.client.oidc_authentication_client_manager import OidcAuthClientManager
+
+    assert OidcAuthClientManager(OidcClientAuthConfig(type="oidc", token="service")).get_token() == "service"

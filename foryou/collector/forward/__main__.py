@@ -5,12 +5,12 @@ import sys
 import threading
 from pathlib import Path
 
-from foryou.collector.door import REJECTED
 from foryou.collector.encoders import Encoders
 from foryou.collector.forward.forwarder import Forwarder
 from foryou.collector.forward.sender import KafkaSender
 from foryou.collector.log.segments import LogInUse, lock
 from foryou.contract.events import Lane
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.service import logs
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(f"foryou.collector.forward: {error}")
     os.nice(NICE)
     metrics = Metrics()
-    encoders = Encoders(settings.registry_url, [*(lane.value for lane in Lane), REJECTED])
+    encoders = Encoders(settings.registry_url, [*(lane.value for lane in Lane), FLAGGED, REJECTED])
 
     def connect() -> KafkaSender:
         return KafkaSender(settings.kafka, forwarder.stopping)

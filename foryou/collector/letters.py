@@ -1,0 +1,101 @@
+"""Dead letters: what was refused, sealed with all that it takes to send it once more, bit for bit."""
+
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+
+from foryou.collector.log.event_log import LogRecord
+from foryou.contract.fingerprint import contract_fingerprint
+from foryou.contract.gate import Refused
+from foryou.contract.seal import Seal, secret_of
+from foryou.contract.topics import REJECTED
+from foryou.service.keys import Caller, Scope
+from foryou.service.rsgi import Request
+
+KEPT_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
+REPLAY_HEADER = "x-foryou-replay"  # "<topic>/<partition>/<offset> event", or "… body"
+ONE_EVENT = "event"
+_REPLAYS = uuid.UUID("6f1f0c3e-6a59-5d0e-9b1d-0a6a6e3f3a1d")  # a namespace: only that it stays the same matters
+
+
+class Way(msgspec.Struct, frozen=True):
+    """The way that refused bytes came by. The path holds raw ids: it is sealed, as the body is.
+
+    `whole`: the bytes are a whole body in which no events could be told apart, not one event of it.
+    """
+
+    method: str
+    path: str
+    content_type: str
+    content_encoding: str = ""
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where events came in. `replay_of`: the place of the dead letter that they are, `topic/partition/offset`; with
+    `one_event`, its bytes are one event, whatever the content type says of the body that it was part of.
+    """
+
+    way: Way
+    replay_of: str | None = None
+    one_event: bool = False
+
+    @property
+    def door(self) -> str:
+        """The door's name without the ids in its path: /v1/users/u1 → /v1/users/…"""
+        path = self.way.path
+        return "/".join(path.split("/")[:3]) + "/…" if path.count("/") > 2 else path
+
+    def event_id(self, index: int) -> str | None:
+        """The id of a replayed event that brings none: the same at every replay, so that it counts once."""
+        return None if self.replay_of is None else str(uuid.uuid5(_REPLAYS, f"{self.replay_of}/{index}"))
+
+
+def origin_of(request: Request, caller: Caller) -> Origin:
+    """Where a request's events come in; a replay only by who may replay."""
+    kind, encoding = (request.headers.get(f"content-{what}") or "" for what in ("type", "encoding"))
+    way = Way(request.method, request.path, kind[:256], encoding[:64])
+    said: str | None = request.headers.get(REPLAY_HEADER)
+    if said is None or not caller.may(Scope.DLQ_REPLAY):
+        return Origin(way)
+    place, _, kind = said.partition(" ")
+    return Origin(way, place, one_event=kind == ONE_EVENT)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Writes dead letters."""
+
+    seal: Seal
+
+    def letter(
+        self,
+        refused: Refused,
+        raw: bytes,
+        app_id: str,
+        origin: Origin,
+        now_ms: int,
+        *,
+        whole: bool = False,
+    ) -> LogRecord:
+        """The record of one refused event, or of a body in which none could be told apart."""
+        kept = "" if len(raw) <= KEPT_BYTES else f" (first {KEPT_BYTES:,} of {len(raw):,} bytes)"
+        body = self.seal(raw[:KEPT_BYTES])
+        record = {
+            "rejected_at": now_ms,
+            "app_id": app_id,
+            "event_id": refused.event_id,
+            "door": origin.door,
+            "reason": refused.reason,
+            "field": refused.field,
+            "detail": f"{refused.detail}; {refused.remedy}{kept}",
+            "body": body,
+            "sealed_by": secret_of(body),
+            "way": self.seal(msgspec.json.encode(msgspec.structs.replace(origin.way, whole=whole))),
+            "body_bytes": len(raw),
+            "kept_bytes": min(len(raw), KEPT_BYTES),
+            "contract": contract_fingerprint(),
+        }
+        return LogRecord(REJECTED, app_id, record)
