@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,6 +31,7 @@ class Collector:
     log: MemoryLog = field(default_factory=MemoryLog)
     metrics: Metrics = field(default_factory=Metrics)
     registered: bool = True
+    clock_ms: Callable[[], int] = lambda: NOW
 
     def __post_init__(self):
         schemas = {name: schema(TOPICS[name].schema) for name in TOPICS_WRITTEN}
@@ -42,7 +44,7 @@ class Collector:
             self.log,
             lambda: self.encoders if self.registered else None,
             self.metrics,
-            clock_ms=lambda: NOW,
+            clock_ms=self.clock_ms,
         )
         self.router = Router(self.metrics, self.log.waiting_for)
         add_doors(self.router, door)
