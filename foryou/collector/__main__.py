@@ -31,7 +31,7 @@ def main() -> None:
     def waiting_for() -> list[str]:
         return [*log.waiting_for(), *([] if encoders.current() else ["registry"])]
 
-    router = Router(metrics, waiting_for)
+    router = Router(metrics, waiting_for, cors=settings.cors)
     add_doors(router, Door(secrets.write_keys, Gate(secrets.identity), log, encoders.current, metrics))
 
     def stop() -> None:

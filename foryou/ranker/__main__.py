@@ -140,7 +140,7 @@ def main() -> int:
         ranker.metrics,
         ranker.waiting_for,
     )
-    router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail)
+    router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail, cors=settings.cors)
     router.add("GET", "/v1/feed", door.get_feed, max_body=0)
     serve(router, settings.host, settings.ports["ranker"], start=ranker.start, stop=ranker.stop)
     return 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foryou.contract.identity import Identity
+from foryou.service.cors import Cors
 
 REPO = Path(__file__).resolve().parents[2]
 PORTS = {
@@ -45,10 +46,14 @@ class Settings:
     kafka_override: str | None = None
     registry_override: str | None = None
     clickhouse_override: str | None = None
+    cors: Cors = field(default_factory=Cors)
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE. Raises ValueError."""
+        """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _CORS_ORIGINS.
+
+        Raises ValueError.
+        """
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
             ports = {
@@ -66,6 +71,7 @@ class Settings:
             kafka_override=environ.get("FORYOU_KAFKA"),
             registry_override=environ.get("FORYOU_REGISTRY"),
             clickhouse_override=environ.get("FORYOU_CLICKHOUSE"),
+            cors=Cors.of(environ["FORYOU_CORS_ORIGINS"]) if "FORYOU_CORS_ORIGINS" in environ else Cors(),
         )
 
     @property
@@ -86,6 +92,7 @@ class Settings:
         """The environment that makes a child process load these same settings."""
         env = {f"FORYOU_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
         env |= {"FORYOU_HOME": str(self.home), "FORYOU_HOST": self.host}
+        env["FORYOU_CORS_ORIGINS"] = ",".join(self.cors.origins)
         if self.kafka_override:
             env["FORYOU_KAFKA"] = self.kafka_override
         if self.registry_override:

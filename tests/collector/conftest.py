@@ -14,6 +14,7 @@ from foryou.contract.gate import Gate
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
 from foryou.contract.topics import TOPICS
+from foryou.service.cors import Cors
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
 from foryou.service.testing import Answer, ask
@@ -46,7 +47,7 @@ class Collector:
             self.metrics,
             clock_ms=self.clock_ms,
         )
-        self.router = Router(self.metrics, self.log.waiting_for)
+        self.router = Router(self.metrics, self.log.waiting_for, cors=Cors())
         add_doors(self.router, door)
 
     def ask(self, method, path, body=b"", headers=None) -> Answer:
