@@ -10,6 +10,7 @@ from typing import Any
 
 from foryou.contract.codec import Encoder, Record, Registry
 from foryou.contract.schemas import AvroSchema, projection, schema
+from foryou.ranker.api import add_feed
 from foryou.ranker.feast_features import FeastFeatures
 from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.rates import ENGAGEMENT
@@ -141,7 +142,7 @@ def main() -> int:
         ranker.waiting_for,
     )
     router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail, cors=settings.cors)
-    router.add("GET", "/v1/feed", door.get_feed, max_body=0)
+    add_feed(router, door)
     serve(router, settings.host, settings.ports["ranker"], start=ranker.start, stop=ranker.stop)
     return 0
 

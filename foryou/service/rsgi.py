@@ -154,6 +154,10 @@ class Router:
         else:
             self._exact[method, pattern] = route
 
+    def routes(self) -> list[Route]:
+        """Every route, in the order in which they were added."""
+        return [*self._exact.values(), *self._patterns]
+
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answers one request: RSGI's entry point."""
         started = time.perf_counter()

@@ -11,6 +11,7 @@ import pytest
 
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
+from foryou.ranker.api import add_feed
 from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.side_effects.served_log import MemoryServedLog
 from foryou.ranker.testing import APP, NOW, published, relation
@@ -43,7 +44,7 @@ class Stack:
             clock_ms=lambda: NOW,
         )
         self.router = Router(self.metrics, lambda: self.waiting)
-        self.router.add("GET", "/v1/feed", door.get_feed, max_body=0)
+        add_feed(self.router, door)
         for i in range(videos):
             self.worlds[APP].catalogue.apply(published(f"v{i}", f"genre{i % 12}", f"uk_c{i}"))
 
