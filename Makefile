@@ -77,6 +77,10 @@ bench-analytics: install-main ## ClickHouse: rows/s from Arrow, events/s of the 
 bench-night: install ## a night over five million events: seconds and memory of each step, and DuckDB on the same rows; ARGS=--load: freshness beside it
 	@$(MAIN)/python -m bench.night $(ARGS)
 
+fuzz-intake: install-main ## a million hostile bodies at every door: no 5xx, flat memory (some six minutes); ARGS="--seed 2"
+	@$(MAIN)/python -m bench.intake_fuzz $(ARGS)
+.PHONY: fuzz-intake
+
 drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (some ninety minutes)
 	@$(MAIN)/python -m pytest tests/integration/test_night_live.py $(ARGS)
 	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)

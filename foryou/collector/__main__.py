@@ -42,7 +42,7 @@ def main() -> None:
         return {**log.detail(), "waiting_for": behind_for(settings.log_folder, time.time_ns() // 1_000_000)}
 
     body_s, guard = gate.connections.body_s, Guard(gate, metrics)
-    router = Router(metrics, log.waiting_for, detail=detail, body_timeout_s=body_s, guard=guard)
+    router = Router(metrics, log.waiting_for, detail=detail, body_timeout_s=body_s, guard=guard, cors=settings.cors)
     contract = Gate(secrets.identity, gate.never_stored.rules())
     add_doors(router, Door(secrets.callers, contract, log, metrics, Letters(secrets.seal), Admission(gate)))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from foryou.collector.api import EVENTS, operation, schemas
 from foryou.collector.door import Door
 from foryou.collector.protocols import PROTOCOLS
 from foryou.collector.protocols.shape import Protocol
 from foryou.contract.events import MAX_BODY_BYTES
 from foryou.contract.gate import Refused, read_object
+from foryou.service.openapi import add_document
 from foryou.service.rsgi import Handler, Request, Response, Router
 
 
@@ -49,13 +51,18 @@ def event_of(side: SideDoor, params: Mapping[str, str], body: bytes, now_ms: int
 
 def add_doors(router: Router, door: Door) -> None:
     """All the collector's paths."""
-    router.add("POST", "/v1/events", door.post_events, max_body=MAX_BODY_BYTES, before=door.ready)
+    said: dict[tuple[str, str], str | None] = {("POST", EVENTS): "JSON"}
+    router.add("POST", EVENTS, door.post_events, max_body=MAX_BODY_BYTES, before=door.ready)
     for protocol in PROTOCOLS:
         for method, path in protocol.paths:
             most = MAX_BODY_BYTES if method == "POST" else 0
             router.add(method, path, _speaking(protocol, door), max_body=most, before=door.ready)
+            said[method, path] = protocol.name
     for side in SIDE_DOORS:
         router.add(side.method, side.pattern, _handler(side, door), max_body=MAX_BODY_BYTES, before=door.ready)
+        said[side.method, side.pattern] = None
+    operations = {key: operation(*key, name) for key, name in said.items()}
+    add_document(router, "foryou: collector", operations, schemas())
 
 
 def _speaking(protocol: Protocol, door: Door) -> Handler:

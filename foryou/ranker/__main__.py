@@ -10,8 +10,9 @@ from typing import Any
 
 from foryou.contract.codec import Encoder, Record, Registry
 from foryou.contract.schemas import AvroSchema, projection, schema
+from foryou.ranker.api import add_feed
 from foryou.ranker.feast_features import FeastFeatures
-from foryou.ranker.feed_door import MAX_TOKEN_BODY, FeedDoor
+from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.rates import ENGAGEMENT
 from foryou.ranker.side_effects.served_log import TOPIC as SERVED
 from foryou.ranker.side_effects.served_log import KafkaServedLog
@@ -151,9 +152,15 @@ def main() -> int:
         ranker.waiting_for,
     )
     body_s, guard = gate.connections.body_s, Guard(gate, ranker.metrics)
-    router = Router(ranker.metrics, ranker.waiting_for, detail=ranker.detail, body_timeout_s=body_s, guard=guard)
-    router.add("GET", "/v1/feed", door.get_feed, max_body=0)
-    router.add("POST", "/v1/tokens", door.post_tokens, max_body=MAX_TOKEN_BODY)
+    router = Router(
+        ranker.metrics,
+        ranker.waiting_for,
+        detail=ranker.detail,
+        body_timeout_s=body_s,
+        guard=guard,
+        cors=settings.cors,
+    )
+    add_feed(router, door)
     listening = settings.listening("ranker")
     serve(router, settings.host, settings.ports["ranker"], start=ranker.start, stop=ranker.stop, listening=listening)
     return 0

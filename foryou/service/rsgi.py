@@ -29,6 +29,7 @@ from granian.server.embed import Server
 from foryou.contract.ids import uuid7
 from foryou.service import metrics as metric_table
 from foryou.service import problem
+from foryou.service.cors import NOBODY, Cors
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
 
@@ -38,6 +39,7 @@ BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or ho
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_NEVER = re.compile(r"(?!)")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -139,9 +141,11 @@ class Router:
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         body_timeout_s: float = BODY_TIMEOUT_S,
         guard: Gatekeeper | None = None,
+        cors: Cors = NOBODY,
     ) -> None:
         self.metrics = metrics
         self._guard = guard
+        self._cors = cors
         self._waiting_for = waiting_for
         self._detail = detail
         self._clock_ms = clock_ms
@@ -167,6 +171,10 @@ class Router:
             self._patterns.append(route)
         else:
             self._exact[method, pattern] = route
+
+    def routes(self) -> list[Route]:
+        """Every route, in the order in which they were added."""
+        return [*self._exact.values(), *self._patterns]
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answers one request: RSGI's entry point."""
@@ -198,6 +206,7 @@ class Router:
         finally:
             self._in_flight -= 1
         headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
+        headers += self._cors.headers(scope.headers.get("origin"))
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
 
@@ -218,12 +227,22 @@ class Router:
             if route.method == method:
                 return route, _parameters(found)
             allowed.add(route.method)
+        if allowed and method == "OPTIONS":
+            return self._preflight(allowed), {}
         if allowed:
             raise problem.method_not_allowed(method, allowed)
         paths = sorted({*(pattern for _, pattern in self._exact), *(route.pattern for route in self._patterns)})
         raise Problem(
             404, "Not found", "there is no such path", "path", f"one of {', '.join(paths)}", reason="not_found"
         )
+
+    def _preflight(self, methods: set[str]) -> Route:
+        async def answer(request: Request) -> Response:
+            allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
+            origin = request.headers.get("origin")
+            return Response(204, b"", "text/plain", (allow, *self._cors.preflight(origin, methods)))
+
+        return Route("OPTIONS", "preflight", answer, 0, _NEVER)
 
     async def _body(self, scope: Scope, exchange: Exchange, limit: int) -> bytes:
         declared = scope.headers.get("content-length")

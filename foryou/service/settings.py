@@ -13,6 +13,7 @@ from foryou.contract.seal import Seal
 from foryou.contract.secret_ring import SecretRing, decode_ring, encode_ring, new_ring
 from foryou.service import gate_settings
 from foryou.service.callers import Callers
+from foryou.service.cors import Cors
 from foryou.service.gate_settings import GateSettings
 from foryou.service.key_file import Followed, KeyFile, open_keys
 from foryou.service.rsgi import Listening, Tls, is_loopback
@@ -77,12 +78,13 @@ class Settings:
     tls_key: Path | None = None
     tls_host: str | None = None  # where collector and ranker listen with TLS; `host` unless said
     plaintext: bool = False  # off loopback, and the operator has said so
+    cors: Cors = field(default_factory=Cors)
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
         """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _LOG_QUOTA_MB,
-        _LOG_KEEP_S, _TLS_CERT, _TLS_KEY, _TLS_HOST, _PLAINTEXT. Raises ValueError, also for what would listen in
-        plaintext off loopback without a word.
+        _LOG_KEEP_S, _TLS_CERT, _TLS_KEY, _TLS_HOST, _PLAINTEXT, _CORS_ORIGINS. Raises ValueError, also for what would
+        listen in plaintext off loopback without a word.
         """
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
@@ -115,6 +117,7 @@ class Settings:
             tls_key=_path(environ.get("FORYOU_TLS_KEY")),
             tls_host=environ.get("FORYOU_TLS_HOST") or None,
             plaintext=environ.get("FORYOU_PLAINTEXT", "").lower() == "yes",
+            cors=Cors.of(environ["FORYOU_CORS_ORIGINS"]) if "FORYOU_CORS_ORIGINS" in environ else Cors(),
         )
         _refuse_plaintext(settings)
         return settings
@@ -143,6 +146,7 @@ class Settings:
         env = {f"FORYOU_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
         env |= {"FORYOU_HOME": str(self.home), "FORYOU_HOST": self.host}
         env |= {"FORYOU_LOG_QUOTA_MB": str(self.log_quota_mb), "FORYOU_LOG_KEEP_S": str(self.log_keep_s)}
+        env["FORYOU_CORS_ORIGINS"] = ",".join(self.cors.origins)
         if self.kafka_override:
             env["FORYOU_KAFKA"] = self.kafka_override
         if self.registry_override:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -16,6 +17,7 @@ from foryou.contract.schemas import schema
 from foryou.contract.seal import Seal
 from foryou.contract.secret_ring import new_ring
 from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
+from foryou.service.cors import Cors
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router
 from foryou.service.testing import Answer, ask, known_keys
@@ -32,6 +34,7 @@ class Collector:
     identity: Identity = field(default_factory=lambda: Identity(b"s" * 32))
     log: MemoryLog = field(default_factory=MemoryLog)
     metrics: Metrics = field(default_factory=Metrics)
+    clock_ms: Callable[[], int] = lambda: NOW
 
     def __post_init__(self):
         schemas = {name: schema(TOPICS[name].schema) for name in TOPICS_WRITTEN}
@@ -41,9 +44,14 @@ class Collector:
         ring = new_ring()
         self.seal = Seal(lambda: ring, "dead letter")
         door = self.door = Door(
-            known_keys({KEY: "demo"}), self.gate, self.log, self.metrics, Letters(self.seal), clock_ms=lambda: NOW
+            known_keys({KEY: "demo"}),
+            self.gate,
+            self.log,
+            self.metrics,
+            Letters(self.seal),
+            clock_ms=self.clock_ms,
         )
-        self.router = Router(self.metrics, self.log.waiting_for)
+        self.router = Router(self.metrics, self.log.waiting_for, cors=Cors())
         add_doors(self.router, door)
 
     def keys_may(self, scopes):

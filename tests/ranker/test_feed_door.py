@@ -11,7 +11,8 @@ import pytest
 
 from foryou.contract.identity import Identity
 from foryou.contract.schemas import schema
-from foryou.ranker.feed_door import MAX_TOKEN_BODY, FeedDoor
+from foryou.ranker.api import add_feed
+from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.side_effects.served_log import MemoryServedLog
 from foryou.ranker.testing import APP, NOW, published, relation
 from foryou.ranker.user_features import MemoryFeatures
@@ -47,8 +48,7 @@ class Stack:
             clock_ms=lambda: NOW,
         )
         self.router = Router(self.metrics, lambda: self.waiting)
-        self.router.add("GET", "/v1/feed", door.get_feed, max_body=0)
-        self.router.add("POST", "/v1/tokens", door.post_tokens, max_body=MAX_TOKEN_BODY)
+        add_feed(self.router, door)
         for i in range(videos):
             self.worlds[APP].catalogue.apply(published(f"v{i}", f"genre{i % 12}", f"uk_c{i}"))
 
