@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 
-from foryou.collector.door import REJECTED
 from foryou.collector.forward import checkpoint
 from foryou.collector.forward.forwarder import ASIDE_KEEP_S, Forwarder
 from foryou.collector.forward.testing import MemoryKafka
@@ -15,7 +14,7 @@ from foryou.collector.log.segments import ASIDE, segments
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.schemas import schema
-from foryou.contract.topics import TOPICS
+from foryou.contract.topics import REJECTED, TOPICS
 from foryou.service.metrics import Metrics
 
 TOPIC = Lane.ACTION.value

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from foryou.collector.door import REJECTED
+from foryou.contract.topics import REJECTED
 from foryou.service.rsgi import json_response, serve
 from tests.collector.conftest import TOPICS_WRITTEN, Collector
 
