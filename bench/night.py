@@ -24,6 +24,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
@@ -92,7 +93,7 @@ def main() -> int:
     settings.secrets()  # people's ids become keys by this home's secret
     try:
         with console.status("history"):
-            events = events_kept() if asked.again else bring_in(environ, last, asked)
+            events = events_made() if asked.again else bring_in(environ, last, asked)
         with console.status("the stack"), up(settings, environ):
             seconds, most, fresh = run(environ, first, last, asked)
         if asked.load:
@@ -112,15 +113,15 @@ def bring_in(environ: dict[str, str], last: date, asked: argparse.Namespace) -> 
         videos=asked.videos,
         visits=asked.visits,
     )
-    made = write_history(HOME / "past", plan)
-    while not asked.events <= made.events <= MOST * asked.events:
+    write_history(HOME / "past", plan)
+    while not asked.events <= (made := events_made()) <= MOST * asked.events:
         # People do not visit alike on every day of the week.
-        plan = replace(plan, visits=MORE * plan.visits * asked.events / made.events)
+        plan = replace(plan, visits=MORE * plan.visits * asked.events / made)
         shutil.rmtree(HOME / "past")
-        made = write_history(HOME / "past", plan)
+        write_history(HOME / "past", plan)
     files = [str(path) for path in sorted((HOME / "past").glob("*.parquet"))]
     foryou(environ, "import", *files)
-    return made.events
+    return made
 
 
 def forget_all_but_history() -> None:
@@ -133,9 +134,11 @@ def forget_all_but_history() -> None:
         taken.unlink()
 
 
-def events_kept() -> int:
-    """How many events the history in the home has."""
-    return int(json.loads((HOME / "past" / "history.json").read_text("utf-8"))["events"])
+def events_made() -> int:
+    """How many events the history in the home has: what people did, and whom they followed before."""
+    told = json.loads((HOME / "past" / "history.json").read_text("utf-8"))
+    rows: int = pq.read_metadata(HOME / "past" / "people.parquet").num_rows
+    return int(told["events"]) + rows - int(told["plan"]["people"])
 
 
 def foryou(environ: dict[str, str], *arguments: str) -> None:

@@ -21,7 +21,6 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as f
 
 from foryou.features.operations import DAY, HOUR
-from foryou.lake.few import small
 from foryou.lake.signal_strengths import CONDITIONS
 
 PATH = Path(__file__).with_suffix(".toml")
@@ -97,9 +96,8 @@ def trends(clean: DataFrame, content: DataFrame, day: date, rules: Rules | None 
     """
     rules = rules or Rules.load()
     spans = [Period.ending(name, day) for name in ("day", "week")]
-    engaged = _engagements(clean, day, rules)
-    people, videos = _people(engaged, spans, rules).persist(), small(_videos(engaged, content))
-    rows = _ranked(_by_period(_counted(people, videos), spans), rules)
+    described = _described(_engagements(clean, day, rules), content)
+    rows = _ranked(_by_period(_counted(_people(described, spans, rules)), spans), rules)
     return rows.withColumn("day", f.lit(day)).select(*COLUMNS)
 
 
@@ -119,19 +117,8 @@ def _engagements(clean: DataFrame, day: date, rules: Rules) -> DataFrame:
     )  # fmt: skip
 
 
-def _people(engaged: DataFrame, spans: list[Period], rules: Rules) -> DataFrame:
-    """One row per person, video and region: all that follows counts these. Columns per period: `<measure>_<period>`.
-
-    A person's rows lie together, so that counting a person once, in whatever list, moves none of them again.
-    """
-    slim = engaged.select("app_id", "user_key", "video_id", "region", "time", "weight")
-    together = slim.repartition("app_id", "user_key")
-    measures = (column for span in spans for column in _measures(span, rules))
-    return together.groupBy("app_id", "user_key", "video_id", "region").agg(*measures)
-
-
-def _videos(engaged: DataFrame, content: DataFrame) -> DataFrame:
-    """What a video is: the newest word of the two weeks on category and creator, and the catalogue's on hashtags."""
+def _described(engagements: DataFrame, content: DataFrame) -> DataFrame:
+    """Engagements with what their video is: the newest word of the two weeks on category and creator, and hashtags."""
     newest = Window.partitionBy("app_id", "video_id").orderBy(f.desc("time"), f.desc("event_id"))
     tags = (
         content.where("hashtags IS NOT NULL")
@@ -140,26 +127,19 @@ def _videos(engaged: DataFrame, content: DataFrame) -> DataFrame:
         .where("turn = 1")
         .select("app_id", "video_id", f.array_sort(f.array_distinct("hashtags")).alias("hashtags"))
     )
-    return _newest_words(engaged).join(tags, ["app_id", "video_id"], "left")
-
-
-def _newest_words(engaged: DataFrame) -> DataFrame:
-    """Category and creator per video. The time of the newest word first, then the words of that time alone: a text
-    cannot be kept in a hash map's row, so the newest of all would be found by sorting them all."""
-    video = ["app_id", "video_id"]
-
-    def newest(column: str) -> Column:
-        return f.max(f.when(f.col(column).isNotNull(), f.col("time")))
-
-    def word(column: str, time: str) -> Column:
-        said = f.col(column).isNotNull() & (f.col("time") == f.col(time))
-        return f.max_by(f.col(column), f.when(said, f.col("event_id")))
-
-    times = engaged.groupBy(*video).agg(newest("category").alias("named"), newest("creator_key").alias("made"))
-    last = engaged.join(small(times), video).where("time = named OR time = made OR (named IS NULL AND made IS NULL)")
-    return last.groupBy(*video).agg(
-        word("category", "named").alias("category"), word("creator_key", "made").alias("creator")
+    stamp = f.struct("time", "event_id")
+    videos = engagements.groupBy("app_id", "video_id").agg(
+        f.max_by(f.col("category"), f.when(f.col("category").isNotNull(), stamp)).alias("category"),
+        f.max_by(f.col("creator_key"), f.when(f.col("creator_key").isNotNull(), stamp)).alias("creator"),
     )
+    described = videos.join(tags, ["app_id", "video_id"], "left")
+    return engagements.drop("category", "creator_key").join(described, ["app_id", "video_id"])
+
+
+def _people(described: DataFrame, spans: list[Period], rules: Rules) -> DataFrame:
+    """One row per person, video and region: all that follows counts these. Columns per period: `<measure>_<period>`."""
+    video = ("app_id", "video_id", "region", "category", "creator", "hashtags")
+    return described.groupBy(*video, "user_key").agg(*(column for span in spans for column in _measures(span, rules)))
 
 
 def _measures(span: Period, rules: Rules) -> list[Column]:
@@ -176,38 +156,33 @@ def _measures(span: Period, rules: Rules) -> list[Column]:
     return [measure.alias(f"{name}_{span.name}") for name, measure in measures.items()]
 
 
-def _counted(people: DataFrame, videos: DataFrame) -> DataFrame:
-    """The measures of every list: first per person, who counts once, then over the people.
+def _counted(people: DataFrame) -> DataFrame:
+    """The measures of every list: first per person, who counts once, then over the people."""
+    measures = [name for name in people.columns if name.rpartition("_")[0] in MEASURES]
+    listed = people.select("app_id", "user_key", *measures, f.explode(_places()).alias("place"))
+    listed = listed.select("app_id", "user_key", *measures, "place.*")
+    once = {name: (f.sum if name.startswith(("micro", "events")) else f.max)(name).alias(name) for name in measures}
+    persons = listed.groupBy("app_id", "dimension", "key", "subject", "user_key").agg(*once.values())
+    return persons.groupBy("app_id", "dimension", "key", "subject").agg(*(f.sum(m).alias(m) for m in measures))
 
-    A video's category, creator and hashtags are its own: on their lists it has the numbers that it has in the app.
-    """
-    known = people.join(videos, ["app_id", "video_id"])
+
+def _places() -> Column:
+    """The lists that a row belongs to: the app's videos; each dimension's values; the videos of its value."""
+
+    def place(dimension: str, key: Column, subject: Column) -> Column:
+        named = (f.lit(dimension).alias("dimension"), key.alias("key"), subject.alias("subject"))
+        return f.struct(*named)
+
     everywhere, video = f.lit(""), f.col("video_id")
-    of_videos = _once(people, "video", everywhere, video)
-    listed = of_videos.join(videos.withColumnRenamed("video_id", "subject"), ["app_id", "subject"])
-    tagged = listed.withColumn("tag", f.explode("hashtags"))
-    lists = [
-        of_videos,
-        _once(people.where("region IS NOT NULL"), "region", everywhere, f.col("region")),
-        _once(people.where("region IS NOT NULL"), "region", f.col("region"), video),
-        _once(known.withColumn("tag", f.explode("hashtags")), "hashtag", everywhere, f.col("tag")),
-        tagged.withColumns({"dimension": f.lit("hashtag"), "key": f.col("tag")}),
-    ]
-    for dimension in ("category", "creator"):
+    places = [f.array(place("video", everywhere, video))]
+    for dimension in ("region", "category", "creator"):
         value = f.col(dimension)
-        lists.append(_once(known.where(value.isNotNull()), dimension, everywhere, value))
-        lists.append(listed.where(value.isNotNull()).withColumns({"dimension": f.lit(dimension), "key": value}))
-    columns = of_videos.columns
-    return reduce(DataFrame.unionByName, (rows.select(*columns) for rows in lists))
-
-
-def _once(rows: DataFrame, dimension: str, key: Column, subject: Column) -> DataFrame:
-    """The measures of one list: every person once."""
-    place = {"dimension": f.lit(dimension), "key": key, "subject": subject}
-    measures = [name for name in rows.columns if name.rpartition("_")[0] in MEASURES]
-    once = [(f.sum if name.startswith(("micro", "events")) else f.max)(name).alias(name) for name in measures]
-    persons = rows.withColumns(place).groupBy("app_id", "user_key", *place).agg(*once)
-    return persons.groupBy("app_id", *place).agg(*(f.sum(name).alias(name) for name in measures))
+        both = f.array(place(dimension, everywhere, value), place(dimension, value, video))
+        places.append(f.when(value.isNotNull(), both).otherwise(f.slice(both, 1, 0)))
+    tags = f.coalesce("hashtags", f.array().cast("array<string>"))
+    places.append(f.transform(tags, lambda tag: place("hashtag", everywhere, tag)))
+    places.append(f.transform(tags, lambda tag: place("hashtag", tag, video)))
+    return f.concat(*places)
 
 
 def _by_period(counted: DataFrame, spans: list[Period]) -> DataFrame:
@@ -218,10 +193,11 @@ def _by_period(counted: DataFrame, spans: list[Period]) -> DataFrame:
         for span in spans
     ]
     rows = counted.select("app_id", "dimension", "key", "subject", f.explode(f.array(*columns)).alias("span"))
-    rows = rows.select("app_id", "dimension", "key", "subject", "span.*").persist()
-    videos = rows.where("dimension = 'video'").groupBy("app_id", "period")
-    share = f.try_divide(f.sum("people"), f.sum("people") + f.sum("before")).alias("share")
-    return rows.join(f.broadcast(videos.agg(share)), ["app_id", "period"])
+    rows = rows.select("app_id", "dimension", "key", "subject", "span.*")
+    app = Window.partitionBy("app_id", "period")
+    videos = f.col("dimension") == "video"
+    now, before = (f.sum(f.when(videos, f.col(name))).over(app) for name in ("people", "before"))
+    return rows.withColumn("share", f.try_divide(now, now + before))
 
 
 def confidence_of(people: Column, before: Column, share: Column) -> Column:
