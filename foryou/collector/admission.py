@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from foryou.collector.flags import Flags
 from foryou.contract.gate import Accepted, Refused
@@ -63,7 +65,7 @@ class Admission:
         of, robot, paced = self._flags.of, self._flags.robot(agent), not caller.may(Scope.ADMIN)
         for place, verdict in enumerate(verdicts):
             if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
-                verdicts[place] = replace(verdict, flags=flags)
+                verdicts[place] = msgspec.structs.replace(verdict, flags=flags)
         return verdicts
 
 

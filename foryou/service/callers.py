@@ -11,7 +11,10 @@ from foryou.service.problem import Problem
 from foryou.service.rsgi import Headers
 from foryou.service.tokens import BadToken, Tokens, looks_like_token
 
-REMEDY_KEY = "send the app's write key as 'Authorization: Bearer <key>' or as the Basic user; `foryou status` shows it"
+REMEDY_KEY = (
+    "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or (for a beacon) as ?write_key=; "
+    "`foryou status` shows it"
+)
 
 
 class Keys(Protocol):
