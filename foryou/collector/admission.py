@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from foryou.collector.flags import Flags
 from foryou.contract.gate import Accepted, Refused
@@ -63,8 +63,12 @@ class Admission:
         of, robot, paced = self._flags.of, self._flags.robot(agent), not caller.may(Scope.ADMIN)
         for place, verdict in enumerate(verdicts):
             if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
-                verdicts[place] = replace(verdict, flags=flags)
+                verdicts[place] = _flagged(verdict, flags)
         return verdicts
+
+
+def _flagged(verdict: Accepted, flags: str) -> Accepted:
+    return Accepted(verdict.event_id, verdict.lane, verdict.key, verdict.record, flags=flags, removed=verdict.removed)
 
 
 def _one_too_many(verdict: Accepted, wait_s: float) -> Limited:

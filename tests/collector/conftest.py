@@ -67,6 +67,10 @@ class Collector:
     def records(self, topic) -> list[dict]:
         return [self.decode(record.value) for record in self.log.of(topic)]
 
+    def stored(self) -> bytes:
+        """All that became durable, as bytes."""
+        return b"".join(record.value for record in self.log.records)
+
     def keys(self, topic) -> list[str]:
         return [record.key for record in self.log.of(topic)]
 
