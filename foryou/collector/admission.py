@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from foryou.collector.flags import Flags
 from foryou.contract.gate import Accepted, Refused
 from foryou.service.buckets import Buckets, Quotas
@@ -65,8 +63,12 @@ class Admission:
         of, robot, paced = self._flags.of, self._flags.robot(agent), not caller.may(Scope.ADMIN)
         for place, verdict in enumerate(verdicts):
             if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
-                verdicts[place] = msgspec.structs.replace(verdict, flags=flags)
+                verdicts[place] = _flagged(verdict, flags)
         return verdicts
+
+
+def _flagged(verdict: Accepted, flags: str) -> Accepted:
+    return Accepted(verdict.event_id, verdict.lane, verdict.key, verdict.record, flags=flags, removed=verdict.removed)
 
 
 def _one_too_many(verdict: Accepted, wait_s: float) -> Limited:

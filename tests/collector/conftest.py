@@ -8,7 +8,7 @@ import pytest
 from foryou.collector.door import Door
 from foryou.collector.doors import add_doors
 from foryou.collector.letters import Letters
-from foryou.collector.log.event_log import MemoryLog
+from foryou.collector.log.event_log import MemoryLog, encode
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.gate import Gate
@@ -68,6 +68,10 @@ class Collector:
     def records(self, topic) -> list[dict]:
         """The records as Avro, so that each is known to fit its schema."""
         return [self.decode(self.encoders[topic](record.record)) for record in self.log.of(topic)]
+
+    def stored(self) -> bytes:
+        """All that became durable, as bytes."""
+        return encode(self.log.records)
 
     def keys(self, topic) -> list[str]:
         return [record.key for record in self.log.of(topic)]
