@@ -37,6 +37,7 @@ COMMANDS = (
     Command("simulate", "foryou.cli.simulate", "app", "Let made-up people live on the stack.", PEOPLE),
     Command("trace", "foryou.cli.tracing", "trace_command", "Follow one event through every hop.", LOOK),
     Command("topics", "foryou.cli.topics", "app", "List topics, or read one, decoded.", LOOK),
+    Command("events", "foryou.cli.events", "app", "Watch events come in, and what would mend refused ones.", LOOK),
     Command("key", "foryou.cli.key", "key", "The key under which a person or device is stored.", LOOK),
     Command("nightly", "foryou.cli.nightly", "nightly", "Recompute days from the lake, publish them.", NIGHT),
     Command("parity", "foryou.cli.parity", "parity", "Speed against batch, tile by tile, and why.", NIGHT),
