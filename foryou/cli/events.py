@@ -74,7 +74,7 @@ def line_of(record: Record, refused: bool, width: int) -> Text:
         numbers = " ".join(f"{name}={record[name]}" for name in _NUMBERS if record.get(name) is not None)
         whose = str(record.get("user_key") or record.get("creator_key") or "-")
         shown.append(" ok ", "green").append(f"{record['event_type']:<15.15} ", "bold")
-        shown.append(f"{about:<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
+        shown.append(f"{_plain(about):<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
             _plain(f"{record['app_id']} {numbers}")
         )
         shown.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
