@@ -94,9 +94,7 @@ BLOCKS = re.findall(r"```python\n(.+?)```", (REPO / "docs" / "protocols.md").rea
 def test_the_examples_of_the_reference_work(url, block, tmp_path):
     script = tmp_path / "example.py"
     taking = block.replace('"http://localhost:8080"', "url")
-    script.write_text(f"import sys
-url, key = sys.argv[1:]
-{taking}", "utf-8")
+    script.write_text("import sys\nurl, key = sys.argv[1:]\n" + taking, "utf-8")
     assert send(str(script), url) == ""
 
     (event,) = httpx.get(f"{url}/taken").json()["events"]
