@@ -97,7 +97,7 @@ class Door:
             app_id = self._app_of({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
         check = self._gate.check
         verdicts = [event if isinstance(event, Refused) else check(event, app_id, now_ms) for event in parcel.events]
-        await self.settle(Verdicts(verdicts, parcel.originals), app_id, request.path, now_ms, encoders)
+        await self.settle(Verdicts(verdicts, parcel.originals), app_id, protocol.door or request.path, now_ms, encoders)
         return protocol.answer(verdicts, parcel.single)
 
     async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:

@@ -144,4 +144,5 @@ def _data(item: Mapping[str, Any]) -> Mapping[str, Any] | Refused:
     return found
 
 
-CLOUDEVENTS = Protocol("CloudEvents 1.0", (), read, again, verdict_each)
+DOOR = "/v1/events#cloudevents"  # in dead letters: the path is that of plain events
+CLOUDEVENTS = Protocol("CloudEvents 1.0", (), read, again, verdict_each, door=DOOR)

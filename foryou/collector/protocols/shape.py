@@ -50,7 +50,8 @@ class Protocol:
     `read` raises Unsplittable where no events can be told apart. `again` reads what a dead letter kept of one event,
     so that it can be sent through a mended mapping. `answer` gets the verdicts and `single`; `refuse` gives a refusal
     the members that this protocol's clients look for. `key_in_body`: a body that comes without a key beside it
-    is read before it is known whose it is.
+    is read before it is known whose it is. `door`: what dead letters name where protocols
+    share a path.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Protocol:
     answer: Callable[[Verdicts, bool], Response]
     refuse: Callable[[Problem], Problem] = field(default=lambda problem: problem)
     key_in_body: bool = False
+    door: str | None = None
 
 
 def decoded(body: bytes, kind: type[msgspec.Struct] | Any, extra_levels: int = _WRAPPING) -> Any:
