@@ -17,7 +17,7 @@ help: ## what there is
 demo: install ## install, start the stack, let people live on it, print the report, stay up until Ctrl-C
 	@$(MAIN)/foryou demo $(ARGS)
 
-test: install lint types ## install, lint, types, and every test, with the real parts
+test: install install-clients lint types ## install, lint, types, and every test, with the real parts
 	@$(MAIN)/python -m pytest tests $(LONG) $(ARGS)
 
 check: install-main ## lint, types, unit tests: no Java, under a minute
@@ -30,6 +30,10 @@ install-main:
 	@python=$$(infra/local/python) && $$python -m foryou.local.install "main environment"
 .PHONY: install-main
 
+install-clients:
+	@python=$$(infra/local/python) && $$python -m foryou.local.install "stock clients"
+.PHONY: install-clients
+
 lint:
 	@$(MAIN)/ruff check . && $(MAIN)/ruff format --check --quiet .
 
@@ -39,7 +43,7 @@ types:
 unit:
 	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(ARGS)
 
-integration: install ## only the tests with the real parts
+integration: install install-clients ## only the tests with the real parts
 	@$(MAIN)/python -m pytest tests/integration $(ARGS)
 
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up

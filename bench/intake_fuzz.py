@@ -187,12 +187,49 @@ def _retype(chance: random.Random, body: bytes, _: bytes) -> bytes:
     return body if at < 0 or end < 0 else body[: at + 1] + odd + body[end:]
 
 
+def _swap(chance: random.Random, body: bytes, _: bytes) -> bytes:
+    """One value anywhere in it becomes another kind of value: what only a careless mapping trips over."""
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    places: list[tuple[dict[str, object] | list[object], str | int]] = []
+    waiting = [whole]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict | list):
+            keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
+            places += [(inner, key) for key in keys]
+            waiting += [inner[key] for key in keys]
+    if places:
+        inside, key = chance.choice(places)
+        inside[key] = chance.choice(_OTHERS)  # type: ignore[index]
+    return json.dumps(whole).encode()
+
+
 def _double(chance: random.Random, body: bytes, _: bytes) -> bytes:
     return body.replace(b",", b"," + body[1:-1] + b",", 1) if chance.random() < 0.5 else body + body
 
 
+_OTHERS: tuple[object, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**18,
+    "",
+    "x",
+    "x" * 300,
+    [],
+    [[]],
+    [1, {}],
+    {},
+    {"a": {}},
+    {"a": [None]},
+)
 _KINDS = ("text/plain", "x", "a/b; charset=utf-16", "application/x-ndjson", "application/cloudevents+json")
-SPOILS: tuple[Spoil, ...] = (_flip, _cut, _splice, _insert, _nest, _enlarge, _retype, _double)
+SPOILS: tuple[Spoil, ...] = (_flip, _cut, _splice, _insert, _nest, _enlarge, _retype, _double, _swap, _swap)
 _PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda body: gzip.compress(body, 1, mtime=0),
     "zstd": lambda body: zstd.compress(body, 1),

@@ -38,6 +38,7 @@ COMMANDS = (
     Command("simulate", "foryou.cli.simulate", "app", "Let made-up people live on the stack.", PEOPLE),
     Command("trace", "foryou.cli.tracing", "trace_command", "Follow one event through every hop.", LOOK),
     Command("topics", "foryou.cli.topics", "app", "List topics, or read one, decoded.", LOOK),
+    Command("events", "foryou.cli.events", "app", "Watch events come in, and what would mend refused ones.", LOOK),
     Command("key", "foryou.cli.key", "key", "The key under which a person or device is stored.", LOOK),
     Command("keys", "foryou.cli.keys", "app", "Write keys: list, make, rotate, revoke.", GATE),
     Command("token", "foryou.cli.tokens", "token", "A token with which one person reads their own feed.", GATE),

@@ -94,7 +94,7 @@ class Door:
         if caller is None:
             caller = self._caller({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
         self._charge(caller, len(parcel.events), now_ms)
-        origin = origin_of(request, caller)
+        origin = origin_of(request, caller, protocol.kept_as)
         verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
         await self.settle(Verdicts(verdicts, parcel.originals), caller.app_id, origin, now_ms)
         waits = [verdict.retry_after_s for verdict in verdicts if isinstance(verdict, Limited)]

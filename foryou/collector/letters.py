@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from foryou.collector.log.event_log import LogRecord
+from foryou.collector.protocols.shape import Way
 from foryou.contract.fingerprint import contract_fingerprint
 from foryou.contract.gate import Refused
 from foryou.contract.seal import Seal, secret_of
@@ -17,19 +18,6 @@ KEPT_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far 
 REPLAY_HEADER = "x-foryou-replay"  # "<topic>/<partition>/<offset> event", or "… body"
 ONE_EVENT = "event"
 _REPLAYS = uuid.UUID("6f1f0c3e-6a59-5d0e-9b1d-0a6a6e3f3a1d")  # a namespace: only that it stays the same matters
-
-
-class Way(msgspec.Struct, frozen=True):
-    """The way that refused bytes came by. The path holds raw ids: it is sealed, as the body is.
-
-    `whole`: the bytes are a whole body in which no events could be told apart, not one event of it.
-    """
-
-    method: str
-    path: str
-    content_type: str
-    content_encoding: str = ""
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +41,17 @@ class Origin:
         return None if self.replay_of is None else str(uuid.uuid5(_REPLAYS, f"{self.replay_of}/{index}"))
 
 
-def origin_of(request: Request, caller: Caller) -> Origin:
-    """Where a request's events come in; a replay only by who may replay."""
+def origin_of(request: Request, caller: Caller, kept_as: Way | None = None) -> Origin:
+    """Where a request's events come in; a replay only by who may replay. `kept_as`: the way of what is kept of one
+    event, where that is not what came.
+    """
     kind, encoding = (request.headers.get(f"content-{what}") or "" for what in ("type", "encoding"))
-    way = Way(request.method, request.path, kind[:256], encoding[:64])
-    said: str | None = request.headers.get(REPLAY_HEADER)
-    if said is None or not caller.may(Scope.DLQ_REPLAY):
+    way = kept_as or Way(request.method, request.path, kind[:256], encoding[:64])
+    replayed: str | None = request.headers.get(REPLAY_HEADER)
+    if replayed is None or not caller.may(Scope.DLQ_REPLAY):
         return Origin(way)
-    place, _, kind = said.partition(" ")
-    return Origin(way, place, one_event=kind == ONE_EVENT)
+    place, _, what = replayed.partition(" ")
+    return Origin(way, place, one_event=what == ONE_EVENT)
 
 
 @dataclass(frozen=True)

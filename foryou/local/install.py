@@ -1,4 +1,5 @@
-"""Installs what the stack runs on: three Python environments and four folders of jars. `make install` runs it.
+"""Installs what the stack runs on: two Python environments and four folders of jars. `make install` runs it;
+`make test` has it install the stock clients, too, with which the tests knock at the collector's doors.
 
 Standard library only: this is what makes the environments. Each step ends with a stamp, the hash of the lists that it
 installed; a step without its stamp is done again, so an interruption at any moment is mended by the same command.
@@ -46,6 +47,7 @@ class Step:
     lists: tuple[Path, ...]
     target: Path
     install: Callable[["Step", "Progress"], None]
+    when_asked: bool = False  # by name: what only tests need is no part of a first start
 
     @property
     def stamp(self) -> Path:
@@ -95,6 +97,7 @@ def steps(repo: Path) -> tuple[Step, ...]:
             ),
             environments / "clients",
             _clients,
+            when_asked=True,
         ),
         *(
             Step(
@@ -111,7 +114,8 @@ def steps(repo: Path) -> tuple[Step, ...]:
 
 def main(arguments: list[str]) -> int:
     """Installs what is missing. Returns the exit status."""
-    wanted = [step for step in steps(REPO) if not arguments or any(word in step.name for word in arguments)]
+    named = [step for step in steps(REPO) if any(word in step.name for word in arguments)]
+    wanted = named if arguments else [step for step in steps(REPO) if not step.when_asked]
     try:
         missing = [step for step in wanted if not step.done()]
         if not missing:

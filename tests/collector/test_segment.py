@@ -160,7 +160,7 @@ def test_the_bytes_of_a_dead_letter_are_a_batch_of_one(collector):
     answer = collector.ask("POST", "/v1/batch", json.dumps(call).encode(), BASIC)
 
     assert (answer.status, collector.counted("accepted")) == (200, 1)
-    assert json.loads(segment.again(json.dumps(call).encode(), NOW))["video_id"] == "v1"
+    assert json.loads(segment.again_as(None)(json.dumps(call).encode(), NOW))["video_id"] == "v1"
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/octet-stream", ""])

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from foryou.collector.protocols import PROTOCOLS, cloudevents, posthog, segment, snowplow
 from foryou.contract.events import TYPES, ClientEvent
 from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
@@ -50,14 +51,28 @@ def test_every_field_and_every_type_is_in_the_reference():
 
 def test_every_reason_that_the_collector_gives_is_in_the_reference():
     sources = [
-        *(ROOT / "foryou" / "collector").glob("*.py"),
+        *(ROOT / "foryou" / "collector").rglob("*.py"),
         ROOT / "foryou/contract/gate.py",
         ROOT / "foryou/service/rsgi.py",
         ROOT / "foryou/service/problem.py",
     ]
-    given = re.compile(r'(?:reason="|_No\("|Refused\("|_bad\(")(\w+)"')
+    given = re.compile(r'(?:reason="|_No\("|Refused\("|_bad\("|refused_whole\(")(\w+)"')
     reasons = {reason for source in sources for reason in given.findall(source.read_text("utf-8"))}
     assert {reason for reason in reasons if f"`{reason}`" not in EVENTS} == set()
+
+
+def test_the_cloudevent_in_an_example_passes_the_gate():
+    now_ms = time.time_ns() // 1_000_000
+    (body,) = re.findall(r"--data '(.+?)'\n", (ROOT / "docs" / "protocols.md").read_text("utf-8"))
+    event = cloudevents.again(body.encode(), now_ms)
+    assert isinstance(event, bytes) and isinstance(Gate(Identity(b"d" * 32)).check(event, "demo", now_ms), Accepted)
+
+
+def test_every_path_of_a_protocol_and_every_name_that_is_mapped_is_in_the_reference():
+    text = (ROOT / "docs" / "protocols.md").read_text("utf-8")
+    assert [path for protocol in PROTOCOLS for _, path in protocol.paths if path.rstrip("/") not in text] == []
+    kinds = {kind for names in (segment.NAMES, posthog.NAMES, snowplow.NAMES) for kind in names.values()}
+    assert [kind for kind in kinds if f"`{kind}`" not in text] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/events.md"])

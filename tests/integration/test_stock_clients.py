@@ -6,6 +6,7 @@ an opened screen, and one event that has no counterpart here.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -84,3 +85,17 @@ def test_a_stock_client_works_by_changing_one_address(url, run, expected):
     assert (end["video_id"], end["watch_ms"], end["duration_ms"]) == ("v1", 9000, 9000)
     keys = {event["user_key"] for event in taken["events"]}
     assert len(keys) == 1 and keys.pop().startswith("uk_")
+
+
+BLOCKS = re.findall(r"```python\n(.+?)```", (REPO / "docs" / "protocols.md").read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["segment", "posthog", "snowplow"])
+def test_the_examples_of_the_reference_work(url, block, tmp_path):
+    script = tmp_path / "example.py"
+    taking = block.replace('"http://localhost:8080"', "url")
+    script.write_text("import sys\nurl, key = sys.argv[1:]\n" + taking, "utf-8")
+    assert send(str(script), url) == ""
+
+    (event,) = httpx.get(f"{url}/taken").json()["events"]
+    assert (event["event_type"], event["video_id"]) == ("like", "g_17")

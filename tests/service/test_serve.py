@@ -1,6 +1,7 @@
 """The door on a real socket: granian, one process."""
 
 import http.client
+import ipaddress
 import os
 import signal
 import socket
@@ -8,9 +9,13 @@ import ssl
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 REPO = Path(__file__).resolve().parents[2]
 APP = """
@@ -183,36 +188,49 @@ from pathlib import Path
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Listening, Router, Tls, serve
 
-port, folder = int(sys.argv[1]), Path(sys.argv[2])
-tls = Tls("127.0.0.1", port + 1, folder / "cert.pem", folder / "key.pem")
+port, tls_port, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+tls = Tls("127.0.0.1", tls_port, folder / "cert.pem", folder / "key.pem")
 serve(Router(Metrics()), "127.0.0.1", port, listening=Listening(tls=tls))
 """
 
 
+def write_certificate(folder):
+    """cert.pem and key.pem for 127.0.0.1, good for a day."""
+    key, name, now = ec.generate_private_key(ec.SECP256R1()), x509.Name([]), datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(here, critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "key.pem").write_bytes(pem)
+
+
 def test_the_same_door_is_served_over_tls_1_3_and_nothing_older(tmp_path):
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    try:
-        subprocess.run([*make.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl to make a certificate with")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", TLS_APP, str(port), str(tmp_path)], cwd=REPO)
+    write_certificate(tmp_path)
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        port, tls_port = one.getsockname()[1], other.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", TLS_APP, str(port), str(tls_port), str(tmp_path)], cwd=REPO)
     try:
         trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         for _ in range(100):
             try:
-                socket.create_connection(("127.0.0.1", port + 1)).close()
+                socket.create_connection(("127.0.0.1", tls_port)).close()
                 break
             except OSError:
                 time.sleep(0.1)
-        client = http.client.HTTPSConnection("127.0.0.1", port + 1, context=trusted, timeout=5)
+        client = http.client.HTTPSConnection("127.0.0.1", tls_port, context=trusted, timeout=5)
         client.request("GET", "/healthz")
         assert (client.sock.version(), client.getresponse().status) == ("TLSv1.3", 200)
         trusted.maximum_version = ssl.TLSVersion.TLSv1_2
         with pytest.raises(ssl.SSLError, match="protocol version"):
-            http.client.HTTPSConnection("127.0.0.1", port + 1, context=trusted, timeout=5).request("GET", "/healthz")
+            http.client.HTTPSConnection("127.0.0.1", tls_port, context=trusted, timeout=5).request("GET", "/healthz")
         plain = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         plain.request("GET", "/healthz")
         assert plain.getresponse().status == 200

@@ -19,6 +19,7 @@ from foryou.collector.protocols.shape import (
     Item,
     Parcel,
     Protocol,
+    Way,
     counted,
     decoded,
     refused_whole,
@@ -144,4 +145,4 @@ def _data(item: Mapping[str, Any]) -> Mapping[str, Any] | Refused:
     return found
 
 
-CLOUDEVENTS = Protocol("CloudEvents 1.0", (), read, again, verdict_each)
+CLOUDEVENTS = Protocol("CloudEvents 1.0", (), read, again, verdict_each, kept_as=Way("POST", "/v1/events", ONE))

@@ -6,6 +6,7 @@ Nothing here refuses: a value that cannot be mapped goes on as it is, and the ga
 import re
 import uuid
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from foryou.contract.events import MAX_PROPERTIES, TYPES, ClientEvent, Context, 
 NAMESPACE = uuid.UUID("5b8f3a52-9d0c-5c0e-8a43-6d1f0f0b7c11")  # of ids made here; never change it
 ABOUT_A_PERSON = frozenset(name for name, known in TYPES.items() if "target_user_id" in known.requires)
 OPEN_SCREEN = "screen"  # the property in which a page's or screen's name is kept
+MOST_LOOKED_AT = 1_000  # of an event's properties: an event with more is an attack, and shall not hold the others up
 _OF_VIDEOS = frozenset(
     ("creator_id", "category", "hashtags", "title", "language", "region", "music_id", "published_at", "moderation")
 )
@@ -111,7 +113,7 @@ def spread(properties: Mapping[str, Any], event: dict[str, Any], used: frozenset
     known = TYPES.get(event.get("event_type", ""))
     ours = _OF_TAPS if known is None else _OF_LANE.get(known.lane, _OF_TAPS)
     rest: dict[str, Any] = {}
-    for name, value in properties.items():
+    for name, value in islice(properties.items(), MOST_LOOKED_AT):
         field = snake(name)
         if name in used:
             continue

@@ -96,9 +96,9 @@ def read_one(call: str | None) -> Callable[[Arrived], Parcel]:
     return read
 
 
-def again(original: bytes, now_ms: int) -> bytes | Refused:
-    """The event of one item's bytes."""
-    return _event(original, None, {}, now_ms)
+def again_as(call: str | None) -> Callable[[bytes, int], bytes | Refused]:
+    """The reader of one item's bytes once more; what `call` it is, unless the path says so, is in the bytes."""
+    return lambda original, now_ms: _event(original, call, {}, now_ms)
 
 
 def _event(original: bytes, call: str | None, around: Mapping[str, Any], now_ms: int) -> bytes | Refused:
@@ -189,8 +189,8 @@ def refuse(problem: Problem) -> Problem:
     return problem
 
 
-def _door(path: str, read: Callable[[Arrived], Parcel]) -> Protocol:
-    return Protocol("Segment", (("POST", f"/v1/{path}"),), read, again, answer, refuse, key_in_body=True)
+def _door(path: str, read: Callable[[Arrived], Parcel], call: str | None = None) -> Protocol:
+    return Protocol("Segment", (("POST", f"/v1/{path}"),), read, again_as(call), answer, refuse, key_in_body=True)
 
 
-SEGMENT = (_door("batch", read_batch), _door("import", read_batch), *(_door(call, read_one(call)) for call in CALLS))
+SEGMENT = (_door("batch", read_batch), _door("import", read_batch), *(_door(c, read_one(c), c) for c in CALLS))

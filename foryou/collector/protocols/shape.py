@@ -43,6 +43,19 @@ class Parcel:
     key: str | None = None
 
 
+class Way(msgspec.Struct, frozen=True):
+    """The way that refused bytes came by. The path holds raw ids: it is sealed, as the body is.
+
+    `whole`: the bytes are a whole body in which no events could be told apart, not one event of it.
+    """
+
+    method: str
+    path: str
+    content_type: str
+    content_encoding: str = ""
+    whole: bool = False
+
+
 @dataclass(frozen=True)
 class Protocol:
     """One way to send events. `paths` are (method, path); `name` is said in the documents.
@@ -50,7 +63,8 @@ class Protocol:
     `read` raises Unsplittable where no events can be told apart. `again` reads what a dead letter kept of one event,
     so that it can be sent through a mended mapping. `answer` gets the verdicts and `single`; `refuse` gives a refusal
     the members that this protocol's clients look for. `key_in_body`: a body that comes without a key beside it
-    is read before it is known whose it is.
+    is read before it is known whose it is. `kept_as`: the way of what a dead letter keeps of one
+    event, where that is not what came.
     """
 
     name: str
@@ -60,6 +74,7 @@ class Protocol:
     answer: Callable[[Verdicts, bool], Response]
     refuse: Callable[[Problem], Problem] = field(default=lambda problem: problem)
     key_in_body: bool = False
+    kept_as: Way | None = None
 
 
 def decoded(body: bytes, kind: type[msgspec.Struct] | Any, extra_levels: int = _WRAPPING) -> Any:

@@ -21,6 +21,7 @@ from foryou.collector.protocols.shape import (
     Parcel,
     Protocol,
     Verdicts,
+    Way,
     counted,
     decoded,
     query_of,
@@ -210,14 +211,16 @@ def answer_pixel(_: Verdicts, __: bool) -> Response:
     return Response(200, PIXEL, "image/gif", (("cache-control", "no-cache, no-store, must-revalidate"),))
 
 
+_TP2 = "/com.snowplowanalytics.snowplow/tp2"
 SNOWPLOW = (
+    Protocol("Snowplow", (("POST", _TP2),), read_post, again, answer_post, key_in_body=True),
     Protocol(
         "Snowplow",
-        (("POST", "/com.snowplowanalytics.snowplow/tp2"),),
-        read_post,
+        (("GET", "/i"), ("GET", "/ice.png")),
+        read_pixel,
         again,
-        answer_post,
+        answer_pixel,
         key_in_body=True,
+        kept_as=Way("POST", _TP2, "application/json"),  # of a pixel the JSON of its query is kept
     ),
-    Protocol("Snowplow", (("GET", "/i"), ("GET", "/ice.png")), read_pixel, again, answer_pixel, key_in_body=True),
 )

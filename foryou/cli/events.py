@@ -1,0 +1,148 @@
+"""`foryou events watch`: every event as it comes, good or refused, and what would mend it."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from rich.console import Console
+from rich.text import Text
+
+from foryou.cli.stack import settings_or_exit
+from foryou.cli.topics import reach
+from foryou.contract.codec import Decoder, NotAvro, Record, Registry
+from foryou.contract.events import Lane
+from foryou.contract.identity import Identity, is_key
+
+app = typer.Typer(help="See events as they come, and what is wrong with those that are refused.", no_args_is_help=True)
+REJECTED = "events.rejected.v1"
+WATCHED = (*(lane.value for lane in Lane), REJECTED)
+LEAST_WIDTH = 80
+_ABOUT = ("video_id", "target_user_key", "query")
+_NUMBERS = ("watch_ms", "position", "loops", "startup_ms")
+
+
+@app.callback()
+def events() -> None:
+    """See events as they come, and what is wrong with those that are refused."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is shown: all of it, or one person's, one type's, one app's, refused ones only."""
+
+    user_key: str | None = None
+    event_type: str | None = None
+    app_id: str | None = None
+    refused_only: bool = False
+
+    def fits(self, record: Record, refused: bool) -> bool:
+        """Whether a record is shown. Of a dead letter nobody knows whose it was, nor surely its type."""
+        if self.app_id is not None and record["app_id"] != self.app_id:
+            return False
+        if refused:
+            said = _said(record)
+            return self.user_key is None and (self.event_type is None or self.event_type in said)
+        if self.refused_only or (self.event_type is not None and record["event_type"] != self.event_type):
+            return False
+        keys = (record.get("user_key"), record.get("device_key"), record.get("creator_key"))
+        return self.user_key is None or self.user_key in keys
+
+
+def _said(letter: Record) -> str:
+    """The name by which a refused event called itself, as far as its bytes can be read; empty when they cannot."""
+    try:
+        body = msgspec.json.decode(letter["body"], type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    named = (body.get(name) for name in ("event_type", "event", "type", "se_ac"))
+    return next((name for name in named if isinstance(name, str)), "")
+
+
+def line_of(record: Record, refused: bool, width: int) -> Text:
+    """An event as a line: when, good or refused, what, about what, whose. What would mend it is never cut."""
+    at = datetime.fromtimestamp(record["rejected_at" if refused else "received_at"] / 1000, UTC)
+    shown = Text(at.isoformat(timespec="milliseconds")[11:23], "dim")
+    if not refused:
+        about = next((f"{record[name]}" for name in _ABOUT if record.get(name)), "-")
+        numbers = " ".join(f"{name}={record[name]}" for name in _NUMBERS if record.get(name) is not None)
+        whose = str(record.get("user_key") or record.get("creator_key") or "-")
+        shown.append(" ok ", "green").append(f"{record['event_type']:<15.15} ", "bold")
+        shown.append(f"{_plain(about):<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
+            _plain(f"{record['app_id']} {numbers}")
+        )
+        shown.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
+        return shown
+    said = f" {_plain(name)[:40]!r}" if (name := _said(record)) else ""
+    where = f" at {record['field']}" if record["field"] else ""
+    shown.append(" no ", "bold red").append(f"{record['reason']}{_plain(where)}", "bold")
+    shown.append(f"{said}: {_plain(record['detail'])}").append(f" ({record['app_id']}, {record['door']})", "dim")
+    return shown
+
+
+def _plain(text: str) -> str:
+    """A client's text without what could move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
+@app.command()
+def watch(
+    user: Annotated[str, typer.Option(help="only this person's: a client's id, or a key such as uk_…")] = "",
+    event_type: Annotated[str, typer.Option("--type", help="only this type")] = "",
+    app_id: Annotated[str, typer.Option("--app", help="only this app's; also whose id --user is (demo)")] = "",
+    refused: Annotated[bool, typer.Option("--refused", help="only those that were refused")] = False,
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="stop after so many; 0: never")] = 0,
+) -> None:
+    """Follows the four lanes and the dead letters from now on: one line per event, until Ctrl-C.
+
+    A refused event says its reason, its field and the remedy. Whose it was is not known: with --user it is not shown.
+    """
+    settings, console = settings_or_exit(), Console(highlight=False)
+    reach(console, settings.host, settings.kafka)
+    key = _key_of(user, app_id or "demo", settings.secrets().identity) if user else None
+    wanted = Wanted(key, event_type or None, app_id or None, refused)
+    width = console.width if sys.stdout.isatty() else shutil.get_terminal_size((120, 24)).columns
+    decode, shown = Registry(settings.registry_url).decoder(), 0
+    try:
+        for record, is_refused in follow(settings.kafka, decode, console):
+            if wanted.fits(record, is_refused):
+                console.print(line_of(record, is_refused, width), soft_wrap=not is_refused or not console.is_terminal)
+                shown += 1
+                if shown == number:
+                    return
+    except KafkaException as error:
+        console.print(f"[red]Kafka at {settings.kafka}: {error}")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        return
+
+
+def _key_of(user: str, app_id: str, identity: Identity) -> str:
+    return user if is_key(user) else identity.user_key(app_id, user)
+
+
+def follow(kafka: str, decode: Decoder, console: Console) -> Iterator[tuple[Record, bool]]:
+    """Records of the lanes and the dead letters from now on, and whether they are refused. Raises KafkaException."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "foryou-watch", "enable.auto.commit": False})
+    try:
+        topics = consumer.list_topics(timeout=10).topics
+        here = [TopicPartition(name, part) for name in WATCHED if name in topics for part in topics[name].partitions]
+        for place in here:
+            place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
+        consumer.assign(here)
+        console.print(f"[dim]watching {len(here)} partitions from {time.strftime('%H:%M:%S', time.gmtime())} UTC")
+        while True:
+            for message in consumer.consume(500, 0.2):
+                if message.error() is None and message.value() is not None:
+                    try:
+                        yield decode(message.value()), message.topic() == REJECTED
+                    except NotAvro as error:
+                        console.print(f"[yellow]{message.topic()} {message.partition()}@{message.offset()}: {error}")
+    finally:
+        consumer.close()
