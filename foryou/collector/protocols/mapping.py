@@ -6,6 +6,7 @@ Nothing here refuses: a value that cannot be mapped goes on as it is, and the ga
 import re
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from foryou.contract.events import MAX_PROPERTIES, TYPES, ClientEvent, Context, 
 NAMESPACE = uuid.UUID("5b8f3a52-9d0c-5c0e-8a43-6d1f0f0b7c11")  # of ids made here; never change it
 ABOUT_A_PERSON = frozenset(name for name, known in TYPES.items() if "target_user_id" in known.requires)
 OPEN_SCREEN = "screen"  # the property in which a page's or screen's name is kept
-MOST_LOOKED_AT = 1_000  # of an event's properties: an event with more is an attack, and shall not hold the others up
+MOST_LOOKED_AT = 100  # of an event's properties: an event with more is an attack, and shall not hold the others up
 _OF_VIDEOS = frozenset(
     ("creator_id", "category", "hashtags", "title", "language", "region", "music_id", "published_at", "moderation")
 )
@@ -37,7 +38,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 def snake(name: str) -> str:
     """`Video Playback Started`, `videoPlaybackStarted` and `video-playback-started` as `video_playback_started`."""
-    return "_".join(_WORDS.findall(name[:256])).lower()
+    return _snake(name[:128])
+
+
+@lru_cache(maxsize=4_096)
+def _snake(name: str) -> str:
+    return "_".join(_WORDS.findall(name)).lower()
 
 
 def event_type(name: Any, more: Mapping[str, str] | None = None) -> str | None:

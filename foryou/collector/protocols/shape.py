@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from foryou.collector.split import Unsplittable
-from foryou.contract.depth import depth_exceeds
 from foryou.contract.events import MAX_BATCH, MAX_DEPTH
 from foryou.contract.gate import Accepted, Refused, read_object
 from foryou.service.problem import Problem
@@ -16,7 +15,6 @@ from foryou.service.rsgi import Headers, Response
 
 Verdicts = list[Accepted | Refused]
 Item = Mapping[str, Any]
-_WRAPPING = 3  # levels that a protocol's envelope adds to its items
 _encode = msgspec.json.encode
 
 
@@ -77,16 +75,20 @@ class Protocol:
     kept_as: Way | None = None
 
 
-def decoded(body: bytes, kind: type[msgspec.Struct] | Any, extra_levels: int = _WRAPPING) -> Any:
-    """The envelope in a body. Raises Unsplittable: not JSON, too deep, or not of this shape."""
-    if depth_exceeds(body, MAX_DEPTH + extra_levels):
-        raise refused_whole("too_deep", "$", f"nested deeper than {MAX_DEPTH} levels", f"nest at most {MAX_DEPTH}")
+def decoded(body: bytes, kind: type[msgspec.Struct] | Any) -> Any:
+    """The envelope in a body. Raises Unsplittable: not JSON, too deep, or not of this shape.
+
+    What is far too deep ends the decoder's own recursion; what is a little too deep is seen event by event.
+    """
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at `")
         raise refused_whole("not_json", path.rstrip("`") or "$", detail, "send the JSON that this door takes") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        told = f"nested deeper than {MAX_DEPTH} levels"
+        raise refused_whole("too_deep", "$", told, f"nest at most {MAX_DEPTH} levels") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise refused_whole("not_json", "$", str(error)[:120], "send valid JSON, encoded as UTF-8") from None
 
 

@@ -49,6 +49,7 @@ NAMES = {
     "application_background": "app_close",
 }
 _REMEDY = "send a self-describing or structured event named as one of our event types, or of the media vocabulary"
+MOST_ENTITIES = 32  # of an event are looked at
 _SPECIAL = frozenset(("media_player", "session", "client_session", "mobile_context", "application", "web_page"))
 
 
@@ -173,7 +174,7 @@ def _playback(entities: Mapping[str, Any]) -> dict[str, Any]:
 def _entities(item: Mapping[str, Any]) -> dict[str, Any]:
     """The contexts of an event: by the name in their schema, the data."""
     listed = _json_of(item, "co", "cx").get("data")
-    found = listed if isinstance(listed, list) else []
+    found = listed[:MOST_ENTITIES] if isinstance(listed, list) else []
     return {_name_of(member({"of": entity}, "of", "schema")): members({"of": entity}, "of", "data") for entity in found}
 
 
