@@ -25,7 +25,8 @@ BY_PATH = {path: protocol for protocol in PROTOCOLS for _, path in protocol.path
 def again(collector, letter):
     """The event of a letter's bytes, by the way that they came."""
     way = json.loads(collector.seal.open(letter["way"]))
-    protocol = CLOUDEVENTS if "cloudevents" in way["content_type"] else BY_PATH.get(way["path"], PLAIN)
+    plain = CLOUDEVENTS if "cloudevents" in way["content_type"] else PLAIN
+    protocol = BY_PATH.get(way["path"], plain)
     return protocol.again(collector.seal.open(letter["body"]), NOW)
 
 
