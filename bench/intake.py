@@ -34,7 +34,7 @@ SINGLE, BATCHED = 10_000, 60_000
 HELD = 10_000
 DRAIN_TIMES = 3.0
 STEP_BASE, STEP = 800, 10
-PARTS = ("capacity", "peers", "ack", "held", "drain", "step")
+PARTS = ("idle", "capacity", "peers", "ack", "held", "drain", "step")
 
 
 @dataclass
@@ -90,6 +90,14 @@ def _answers(result: Result) -> str:
     others = {status: count for status, count in result.statuses.items() if status != "202"}
     late = f", generator late by {result.late_p99} ms (p99)" if result.late_p99 > 1 else ""
     return f"{result.posts:,} acknowledged{f', others {others}' if others else ''}{late}"
+
+
+def idle(bench: Bench) -> None:
+    """What waiting costs."""
+    for name, process in (("collector", bench.intake.collector), ("forwarder", bench.intake.forwarder)):
+        before = process.cpu_s()
+        time.sleep(3.0)
+        bench.note(f"{name}, idle", f"{(process.cpu_s() - before) / 3.0:.1%} of a core")
 
 
 def capacity(bench: Bench) -> None:

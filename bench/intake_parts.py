@@ -80,6 +80,12 @@ class Process:
     def alive(self) -> bool:
         return self.running is not None and self.running.poll() is None
 
+    def cpu_s(self) -> float:
+        """Seconds of processor that it has used."""
+        assert self.running is not None
+        used = Path(f"/proc/{self.running.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+
     def signal(self, number: int) -> None:
         """SIGKILL is waited for."""
         if self.running is not None and self.alive:

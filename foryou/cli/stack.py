@@ -20,6 +20,7 @@ from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
 
 UP_S = 240.0
+SERVED = ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
 
 
 def up(

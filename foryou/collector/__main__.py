@@ -37,7 +37,8 @@ def main() -> None:
     secrets = settings.secrets()
 
     def detail() -> Mapping[str, Any]:
-        return {**log.detail(), "waiting_for": behind_for(settings.log_folder, time.time_ns() // 1_000_000)}
+        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000)
+        return {**log.detail(), "waiting_for": [*log.waiting_for(), *behind]}
 
     router = Router(metrics, log.waiting_for, detail=detail, max_in_flight=MAX_IN_FLIGHT)
     add_doors(router, Door(secrets.write_keys, Gate(secrets.identity), log, metrics))

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
+SMALL_BODY_BYTES = 8 << 10
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -168,8 +169,7 @@ class Router:
             route, params = self._match(scope.method, scope.path)
             pattern = route.pattern
             if route.before is not None:
-                self._refuse_the_excess()
-                route.before()
+                self._admit(route.before, scope.headers)
             body = await self._body(scope, exchange, route.max_body)
             response = await route.handler(
                 Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
@@ -190,9 +190,15 @@ class Router:
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
 
-    def _refuse_the_excess(self) -> None:
-        if self._max_in_flight is not None and self._in_flight > self._max_in_flight:
-            raise unavailable("more requests came at once than can be answered in time")
+    def _admit(self, before: Callable[[], None], headers: Headers) -> None:
+        try:
+            if self._max_in_flight is not None and self._in_flight > self._max_in_flight:
+                raise unavailable("more requests came at once than can be answered in time")
+            before()
+        except Problem as refused:
+            if not _came_along(headers):  # the server ends a connection whose body nobody read: the client should know
+                refused.headers = (*refused.headers, ("connection", "close"))
+            raise
 
     def _request_id(self, offered: str | None) -> str:
         if offered is not None and _REQUEST_ID.fullmatch(offered):
@@ -266,6 +272,14 @@ class Router:
             said = {"status": "waiting", "waiting_for": waiting, **self._detail()}
             return json_response(503, said, (("retry-after", "1"),))
         return json_response(200, {"status": "ok", **self._detail()})
+
+
+def _came_along(headers: Headers) -> bool:
+    """Whether the body, if any, is so small that it most likely came with its head."""
+    declared = headers.get("content-length")
+    if declared is None:
+        return headers.get("transfer-encoding") is None
+    return declared.isdecimal() and int(declared) <= SMALL_BODY_BYTES
 
 
 def _refusal(refused: Problem, request_id: str) -> Response:
