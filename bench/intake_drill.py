@@ -135,6 +135,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end the processes on the way out
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="foryou-drill-"))
     settings = dataclasses.replace(Settings.load(os.environ), home=folder / "home", log_quota_mb=64, log_keep_s=5)
