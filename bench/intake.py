@@ -34,7 +34,7 @@ SINGLE, BATCHED = 10_000, 60_000
 HELD = 10_000
 DRAIN_TIMES = 3.0
 STEP_BASE, STEP = 800, 10
-PARTS = ("idle", "capacity", "peers", "ack", "held", "drain", "step")
+PARTS = ("machine", "idle", "capacity", "peers", "ack", "held", "drain", "step")
 
 
 @dataclass
@@ -92,6 +92,20 @@ def _answers(result: Result) -> str:
     return f"{result.posts:,} acknowledged{f', others {others}' if others else ''}{late}"
 
 
+def machine(bench: Bench) -> None:
+    """What there is to be had: a sync of the same disk, and how much others want the processors."""
+    file, times = os.open(bench.folder / "sync", os.O_WRONLY | os.O_CREAT), []
+    for number in range(500):
+        begin = time.perf_counter()
+        os.pwritev(file, [bytes(2_048)], number * 2_048, os.RWF_DSYNC)
+        times.append((time.perf_counter() - begin) * 1e3)
+    os.close(file)
+    times.sort()
+    waits = Path("/proc/pressure/cpu").read_text("ascii").split()[2].removeprefix("avg60=")
+    found = f"a sync of 2 KiB: p50 {times[250]:.2f}, p99 {times[495]:.2f} ms; a processor is waited for {waits} % of the time"
+    bench.note("this machine, before any load", found, sync_p50=round(times[250], 2), cpu_pressure=float(waits))
+
+
 def idle(bench: Bench) -> None:
     """What waiting costs."""
     for name, process in (("collector", bench.intake.collector), ("forwarder", bench.intake.forwarder)):
@@ -102,13 +116,17 @@ def idle(bench: Bench) -> None:
 
 def capacity(bench: Bench) -> None:
     """As fast as answers come."""
+    used = bench.intake.collector.cpu_s()
     single = bench.post(seconds=bench.seconds, connections=64)
-    rate = single.posts / single.seconds
-    bench.note("single events, closed loop", f"{rate:,.0f} posts/s, p99 {single.p99} ms", f"≥ {SINGLE:,}/s",
+    rate, used = single.posts / single.seconds, bench.intake.collector.cpu_s() - used
+    cost = f"{used / max(1, single.posts) * 1e6:.0f} µs of processor each"
+    bench.note("single events, closed loop", f"{rate:,.0f} posts/s, p99 {single.p99} ms, {cost}", f"≥ {SINGLE:,}/s",
                good=rate >= SINGLE, single_per_s=round(rate))  # fmt: skip
+    used = bench.intake.collector.cpu_s()
     batched = bench.post(seconds=bench.seconds, connections=8, batch=100)
-    rate = batched.events / batched.seconds
-    bench.note("posts of 100, closed loop", f"{rate:,.0f} events/s, p99 {batched.p99} ms", f"≥ {BATCHED:,} events/s",
+    rate, used = batched.events / batched.seconds, bench.intake.collector.cpu_s() - used
+    cost = f"{used / max(1, batched.events) * 1e6:.1f} µs of processor each"
+    bench.note("posts of 100, closed loop", f"{rate:,.0f} events/s, p99 {batched.p99} ms, {cost}", f"≥ {BATCHED:,} events/s",
                good=rate >= BATCHED, batched_per_s=round(rate))  # fmt: skip
     bench.note("… until Kafka has them", f"{bench.caught_up():.1f} s")
 
@@ -225,6 +243,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load; the step lasts six times as long")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end the processes on the way out
     folder = Path(tempfile.mkdtemp(prefix="intake-", dir=_home()))
     settings = dataclasses.replace(Settings.load(os.environ), home=folder / "home", log_keep_s=20)
     bench = Bench(Intake(settings), folder, asked.seconds)

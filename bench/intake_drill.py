@@ -7,6 +7,7 @@ to run. Exits 1 if an acknowledged event was lost, one was invented, or a viewer
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +39,7 @@ class Drill:
         self.intake, self._folder, self._faults = intake, folder, faults
         self.clients: list[Client] = []
         self._fault = intake.settings.home / "fault"
+        self._healing: list[threading.Thread] = []
 
     def run(self, seed: int, run: int, *, seconds: float = SECONDS, faults: int = 3) -> list[str]:
         """One seed: load and faults, then everything is well again and drained. Returns what was done, in words."""
@@ -81,18 +84,25 @@ class Drill:
                 process.signal(signal.SIGKILL)
             time.sleep(rng.uniform(0.0, 0.5))
             for process in reversed(hit):
-                self._revive(process)
+                if process is intake.kafka:  # it takes its time: meanwhile the load and the other faults go on
+                    self._healing.append(threading.Thread(target=self._revive, args=(process,)))
+                    self._healing[-1].start()
+                else:
+                    self._revive(process)
 
     def _revive(self, process: Process) -> None:
         if process.alive:
             return
         if process is self.intake.kafka:
-            self.intake.start_kafka()
+            with contextlib.suppress(RuntimeError):  # killed once more while it started: `heal` has the last word
+                self.intake.start_kafka()
         else:
             process.start()
 
     def heal(self) -> None:
         """Everything runs."""
+        while self._healing:
+            self._healing.pop().join()
         for process in reversed(self.intake.processes):
             self._revive(process)
 
@@ -125,6 +135,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end the processes on the way out
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="foryou-drill-"))
     settings = dataclasses.replace(Settings.load(os.environ), home=folder / "home", log_quota_mb=64, log_keep_s=5)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from foryou.cli.stack import settings_or_exit
-from foryou.local import install, state
+from foryou.local import install, probe, state
 from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk, passed_over
 from foryou.local.lifecycle import running
@@ -61,6 +61,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     home = Home(settings.home)
     if running(home):
         yield from _parts(home)
+        yield from _log(settings)
     else:
         yield from _left_over(home)
         yield from _ports(settings)
@@ -133,6 +134,18 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     for name, port in held:
         remedy = f"end what holds it, or set FORYOU_PORT_{name.upper()}, or FORYOU_PORT_OFFSET to move every port"
         yield Finding(f"port {port} ({name})", "in use by another program", remedy)
+
+
+def _log(settings: Settings) -> Iterator[Finding]:
+    """How full the collector's log is, and what keeps it from Kafka."""
+    try:
+        said = probe.get_json(f"{settings.url('collector')}/healthz")
+        log, waits = said["log"], ", ".join(said["waiting_for"])
+    except (OSError, ValueError, KeyError):
+        return  # the collector's own finding says what is wrong
+    found = f"{log['bytes'] / 1e6:,.0f} of {log['quota_bytes'] / 1e6:,.0f} MB"
+    alarm = log.get("alarm", "") or (f"Kafka does not get its events: it waits for {waits}" if waits else "")
+    yield Finding("collector's log", found, alarm)
 
 
 def _parts(home: Home) -> Iterator[Finding]:

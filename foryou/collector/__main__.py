@@ -39,7 +39,8 @@ def main() -> None:
         sys.exit(f"foryou.collector: {error}")
 
     def detail() -> Mapping[str, Any]:
-        return {**log.detail(), "waiting_for": behind_for(settings.log_folder, time.time_ns() // 1_000_000)}
+        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000)
+        return {**log.detail(), "waiting_for": [*log.waiting_for(), *behind]}
 
     body_s, guard = gate.connections.body_s, Guard(gate, metrics)
     router = Router(metrics, log.waiting_for, detail=detail, body_timeout_s=body_s, guard=guard, cors=settings.cors)

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
+SMALL_BODY_BYTES = 8 << 10
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NEVER = re.compile(r"(?!)")
@@ -185,10 +186,7 @@ class Router:
         try:
             route, params = self._match(scope.method, scope.path)
             pattern = route.pattern
-            if self._guard is not None:
-                self._guard.admit(scope, self._in_flight)
-            if route.before is not None:
-                route.before()
+            self._admit(route.before, scope)
             body = await self._body(scope, exchange, route.max_body)
             response = await route.handler(
                 Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
@@ -209,6 +207,17 @@ class Router:
         headers += self._cors.headers(scope.headers.get("origin"))
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
+
+    def _admit(self, before: Callable[[], None] | None, scope: Scope) -> None:
+        try:
+            if self._guard is not None:
+                self._guard.admit(scope, self._in_flight)
+            if before is not None:
+                before()
+        except Problem as refused:
+            if not _came_along(scope.headers):  # the server ends a connection whose body nobody read: say so
+                refused.headers = (*refused.headers, ("connection", "close"))
+            raise
 
     def _request_id(self, offered: str | None) -> str:
         if offered is not None and _REQUEST_ID.fullmatch(offered):
@@ -292,6 +301,14 @@ class Router:
             said = {"status": "waiting", "waiting_for": waiting, **self._detail()}
             return json_response(503, said, (("retry-after", "1"),))
         return json_response(200, {"status": "ok", **self._detail()})
+
+
+def _came_along(headers: Headers) -> bool:
+    """Whether the body, if any, is so small that it most likely came with its head."""
+    declared = headers.get("content-length")
+    if declared is None:
+        return headers.get("transfer-encoding") is None
+    return declared.isdecimal() and int(declared) <= SMALL_BODY_BYTES
 
 
 def _refusal(refused: Problem, request_id: str) -> Response:

@@ -1,6 +1,7 @@
 """The log reaches Kafka in order and whole, whatever dies in between; what is kept is bounded in time."""
 
 import asyncio
+import errno
 import itertools
 
 import pytest
@@ -187,6 +188,18 @@ def test_a_crowded_log_lets_go_of_what_kafka_has_before_its_time(bench):
     assert left == there[len(there) - len(left) :]
     assert 1 < len(left) < len(there)
     assert sum(each.path.stat().st_size for each in left) <= size / 2
+
+
+def test_on_a_full_disk_events_go_on_and_what_kafka_has_makes_room(bench, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    bench.take(20, segment_bytes=700)
+    monkeypatch.setattr(checkpoint, "save", full)
+    bench.forward()
+
+    assert bench.sent() == list(range(20))
+    assert len(segments(bench.folder)) == 1
 
 
 def test_nothing_that_kafka_does_not_have_is_deleted_however_old(bench):

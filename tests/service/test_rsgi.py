@@ -4,7 +4,7 @@ import logging
 import pytest
 
 from foryou.service.metrics import Metrics
-from foryou.service.problem import Problem
+from foryou.service.problem import Problem, unavailable
 from foryou.service.rsgi import Request, Response, Router, json_response
 from foryou.service.testing import ask as ask_async
 
@@ -39,6 +39,41 @@ def router(waiting):
 @pytest.fixture
 def ask(router):
     return lambda *args, **more: asyncio.run(ask_async(router, *args, **more))
+
+
+@pytest.mark.parametrize(
+    ("body", "closes"), [(b"", False), (b"x" * 8_192, False), (b"x" * 8_193, True), ([b"in pieces"], True)]
+)
+def test_what_is_refused_before_its_body_is_read_closes_the_connection_unless_the_body_is_small(body, closes):
+    router, read = Router(Metrics()), []
+
+    async def handle(request):
+        read.append(request.body)
+        return Response(202, b"")
+
+    def full():
+        raise unavailable("no room")
+
+    router.add("POST", "/x", handle, max_body=10_000, before=full)
+    answer = asyncio.run(ask_async(router, "POST", "/x", body))
+    assert (answer.status, answer.headers.get("connection") == "close", read) == (503, closes, [])
+
+
+def test_more_requests_at_once_than_the_router_takes_are_refused_and_the_others_are_answered():
+    router = Router(Metrics(), max_in_flight=2)
+
+    async def handle(request):
+        await asyncio.sleep(0.01)
+        return Response(202, b"")
+
+    router.add("POST", "/x", handle, max_body=10, before=lambda: None)
+
+    async def four():
+        return await asyncio.gather(*(ask_async(router, "POST", "/x") for _ in range(4)))
+
+    answers = asyncio.run(four())
+    assert [answer.status for answer in answers] == [202, 202, 503, 503]
+    assert answers[-1].headers["retry-after"] == "1"
 
 
 def test_path_parameters_and_the_query_are_decoded(ask):

@@ -61,6 +61,7 @@ class Forwarder:
         self._rebooted = self._checkpoint.boot not in ("", boot)
         self._checkpoint = replace(self._checkpoint, boot=boot)
         self._saved_s = self._tidied_s = 0.0
+        self._disk_full = False
         self._done_s: dict[int, float] = {}  # segment → when this process first saw that Kafka has all of it
         self._expected: tuple[int, int] | None = None  # (segment, number) of the frame that comes next
         self._lacks: list[str] = ["kafka"]
@@ -205,8 +206,8 @@ class Forwarder:
         with segment.path.open("rb") as file:
             file.seek(bad.at)
             data = file.read(bad.end - bad.at)
-        kept = set_aside(self._folder, f"{segment.path.stem}.{bad.at}.bad", data)
-        told = {"segment": segment.path.name, "offset": bad.at, "bytes": len(data), "kept": str(kept)}
+        kept = self._aside(f"{segment.path.stem}.{bad.at}.bad", data)
+        told = {"segment": segment.path.name, "offset": bad.at, "bytes": len(data), "kept": kept}
         log.error("bytes in the log are no frame and are set aside", extra=told)
 
     def _count_missing(self, segment: Segment, frame: Frame) -> None:
@@ -219,8 +220,14 @@ class Forwarder:
     def _keep_unwanted(self, unwanted: Unwanted) -> None:
         self._metrics.counter("foryou_forwarder_unwanted_total", topic=unwanted.topic).inc()
         name = f"{unwanted.topic}.{int(self._clock_s() * 1000)}.{zlib.crc32(unwanted.value):08x}.unwanted"
-        kept = set_aside(self._folder, name, unwanted.value)
-        log.error("kafka will never take this record", extra={"topic": unwanted.topic, "kept": str(kept)})
+        kept = self._aside(name, unwanted.value)
+        log.error("kafka will never take this record", extra={"topic": unwanted.topic, "kept": kept})
+
+    def _aside(self, name: str, data: bytes) -> str:
+        try:
+            return str(set_aside(self._folder, name, data))
+        except OSError as error:  # a full disk must not hold up the events that are well
+            return f"nowhere: {error}"
 
     def _wait_for(self, what: str) -> None:
         self._lacks = [what]
@@ -235,7 +242,13 @@ class Forwarder:
             return
         self._saved_s = now_s
         told = replace(self._checkpoint, waiting_for=self._lacks, at_ms=int(now_s * 1000))
-        checkpoints.save(self._folder, told)
+        try:
+            checkpoints.save(self._folder, told)
+        except OSError as error:  # a full disk: going on is what makes room
+            log.warning("the checkpoint cannot be written", extra={"error": str(error)})
+            self._disk_full = True
+        else:
+            self._disk_full = False
 
     def _tidy(self) -> bool:
         """Deletes what was kept long enough, once a second. True when somebody asks to send all of it again."""
@@ -251,7 +264,7 @@ class Forwarder:
             if segment.number >= place.segment:
                 break
             kept_s = now_s - self._done_s.setdefault(segment.number, now_s)
-            if kept_s >= self._keep_s or too_many > 0:
+            if kept_s >= self._keep_s or too_many > 0 or self._disk_full:
                 too_many -= size_of(segment.path)
                 segment.path.unlink(missing_ok=True)
                 self._done_s.pop(segment.number)
