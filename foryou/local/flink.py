@@ -19,7 +19,6 @@ from foryou.service.settings import REPO, Settings
 
 JOBMANAGER_MEMORY = "832m"
 TASKMANAGER_MEMORY = "1728m"
-SLOTS = 1
 CHECKPOINT_MS = 10_000
 # Two Kafka sinks in one chain name one gauge twice, at every start of every task: thousands of lines that say nothing.
 QUIET = {"org.apache.kafka": "WARN", "org.apache.flink.metrics.MetricGroup": "ERROR"}
@@ -93,9 +92,9 @@ class Flink:
             "taskmanager.rpc.port": str(ports["flink_taskmanager"]),
             "taskmanager.data.port": ports["flink_data"],
             "taskmanager.memory.process.size": TASKMANAGER_MEMORY,
-            "taskmanager.numberOfTaskSlots": SLOTS,
+            "taskmanager.numberOfTaskSlots": self.settings.flink_slots,
             "env.java.opts.taskmanager": "-XX:+UseParallelGC",
-            "parallelism.default": SLOTS,
+            "parallelism.default": self.settings.flink_slots,
             "state.backend.type": "rocksdb",
             "execution.checkpointing.incremental": "true",
             "execution.checkpointing.interval": f"{CHECKPOINT_MS} ms",
@@ -168,7 +167,7 @@ class Flink:
         )
         taskmanager = Part(
             name="taskmanager",
-            doc=f"Flink TaskManager, {SLOTS} slots",
+            doc="Flink TaskManager",
             address=f"{self.settings.host}:{self.settings.ports['flink_taskmanager']}",
             argv=(str(self.dist / "bin" / "taskmanager.sh"), "start-foreground"),
             env=self.environ("taskmanager"),

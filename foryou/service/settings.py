@@ -74,6 +74,7 @@ class Settings:
     clickhouse_override: str | None = None
     log_quota_mb: int = 4_096  # what the collector's log may hold
     log_keep_s: int = 600  # how long the log keeps an event after Kafka has acknowledged it
+    flink_slots: int = 1  # and the parallelism of its jobs: on two cores a second one costs more than it brings
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_host: str | None = None  # where collector and ranker listen with TLS; `host` unless said
@@ -83,8 +84,8 @@ class Settings:
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
         """Reads FORYOU_HOME, _HOST, _PORT_OFFSET, _PORT_<NAME>, _KAFKA, _REGISTRY, _CLICKHOUSE, _LOG_QUOTA_MB,
-        _LOG_KEEP_S, _TLS_CERT, _TLS_KEY, _TLS_HOST, _PLAINTEXT, _CORS_ORIGINS. Raises ValueError, also for what would
-        listen in plaintext off loopback without a word.
+        _LOG_KEEP_S, _FLINK_SLOTS, _TLS_CERT, _TLS_KEY, _TLS_HOST, _PLAINTEXT, _CORS_ORIGINS. Raises ValueError, also
+        for what would listen in plaintext off loopback without a word.
         """
         try:
             offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
@@ -97,10 +98,12 @@ class Settings:
         try:
             quota_mb = int(environ.get("FORYOU_LOG_QUOTA_MB", cls.log_quota_mb))
             keep_s = int(environ.get("FORYOU_LOG_KEEP_S", cls.log_keep_s))
+            slots = int(environ.get("FORYOU_FLINK_SLOTS", cls.flink_slots))
         except ValueError as error:
-            raise ValueError(f"FORYOU_LOG_QUOTA_MB and FORYOU_LOG_KEEP_S are whole numbers: {error}") from error
-        if quota_mb < 1 or keep_s < 0:
-            raise ValueError("FORYOU_LOG_QUOTA_MB is at least 1, FORYOU_LOG_KEEP_S at least 0")
+            told = "FORYOU_LOG_QUOTA_MB, FORYOU_LOG_KEEP_S and FORYOU_FLINK_SLOTS are whole numbers"
+            raise ValueError(f"{told}: {error}") from error
+        if quota_mb < 1 or keep_s < 0 or slots < 1:
+            raise ValueError("FORYOU_LOG_QUOTA_MB and FORYOU_FLINK_SLOTS are at least 1, FORYOU_LOG_KEEP_S at least 0")
         wrong = [f"{name}={port}" for name, port in ports.items() if not 0 < port < 65_536]
         if wrong:
             raise ValueError(f"ports are between 1 and 65535, not {', '.join(wrong)}: change FORYOU_PORT_OFFSET")
@@ -113,6 +116,7 @@ class Settings:
             clickhouse_override=environ.get("FORYOU_CLICKHOUSE"),
             log_quota_mb=quota_mb,
             log_keep_s=keep_s,
+            flink_slots=slots,
             tls_cert=_path(environ.get("FORYOU_TLS_CERT")),
             tls_key=_path(environ.get("FORYOU_TLS_KEY")),
             tls_host=environ.get("FORYOU_TLS_HOST") or None,
@@ -146,6 +150,7 @@ class Settings:
         env = {f"FORYOU_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
         env |= {"FORYOU_HOME": str(self.home), "FORYOU_HOST": self.host}
         env |= {"FORYOU_LOG_QUOTA_MB": str(self.log_quota_mb), "FORYOU_LOG_KEEP_S": str(self.log_keep_s)}
+        env["FORYOU_FLINK_SLOTS"] = str(self.flink_slots)
         env["FORYOU_CORS_ORIGINS"] = ",".join(self.cors.origins)
         if self.kafka_override:
             env["FORYOU_KAFKA"] = self.kafka_override

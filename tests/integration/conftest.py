@@ -81,6 +81,7 @@ def stack():
     ours = {name: value for name, value in os.environ.items() if not name.startswith("FORYOU_")}
     home = Path(REPO) / ".cache" / "test-stack"
     environ = {**ours, "FORYOU_HOME": str(home), "FORYOU_PORT_OFFSET": os.environ.get("FORYOU_PORT_OFFSET", OFFSET)}
+    environ["FORYOU_FLINK_SLOTS"] = "2"  # no law may lean on a parallelism of one
     local = LocalStack(Settings.load(environ), environ, borrowed=False)
     local.down()  # what an interrupted run has left
     shutil.rmtree(home, ignore_errors=True)

@@ -40,7 +40,7 @@ def test_but_not_for_ever():
 
 
 def test_the_last_words_of_a_dead_supervisor_are_no_readiness(tmp_path):
-    process, dead = unmarked(0)
+    process, dead = unmarked(0.3)
     process.wait()
     settings = Settings.load({"FORYOU_HOME": str(tmp_path)})
     (tmp_path / "run").mkdir()
