@@ -102,7 +102,9 @@ def machine(bench: Bench) -> None:
     os.close(file)
     times.sort()
     waits = Path("/proc/pressure/cpu").read_text("ascii").split()[2].removeprefix("avg60=")
-    found = f"a sync of 2 KiB: p50 {times[250]:.2f}, p99 {times[495]:.2f} ms; processors waited for: {waits} %"
+    found = (
+        f"a sync of 2 KiB: p50 {times[250]:.2f}, p99 {times[495]:.2f} ms; processors waited for {waits} % of the time"
+    )
     bench.note("this machine, before any load", found, sync_p50=round(times[250], 2), cpu_pressure=float(waits))
 
 

@@ -122,7 +122,7 @@ def broken_build(intake: Intake, folder: Path, run: int) -> Report:
     try:
         intake.start()
         drill = Drill(intake, folder, ("collector",))
-        drill.run(1, run, seconds=2.0, faults=2)
+        drill.run(1, run, seconds=6.0, faults=2)
         return drill.check()
     finally:
         intake.stop()

@@ -27,6 +27,7 @@ from foryou.service.settings import REPO
 
 PAYLOAD = os.urandom(492)  # with its head, 512
 ROUNDS = 5
+ZEROED_BYTES = 32 << 20
 Commit = Callable[[list[bytes]], None]
 
 
@@ -39,6 +40,15 @@ def plain_file(folder: Path) -> Commit:
         at += os.pwritev(file, [b"".join(frame(marker, n, each) for n, each in enumerate(batch))], at, os.RWF_DSYNC)
 
     return commit
+
+
+def zeroed_file(folder: Path) -> Commit:
+    """The same in a file whose bytes are there already: a sync has no size to write down."""
+    with (folder / "log").open("wb") as file:
+        file.write(bytes(ZEROED_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    return plain_file(folder)
 
 
 def rocks(folder: Path) -> Commit:
@@ -113,7 +123,12 @@ def main() -> None:
     )
     for name in ("log", "writers", "writes/s", "p50 ms", "p99 ms"):
         table.add_column(name, justify="left" if name == "log" else "right")
-    logs = (("file", plain_file, True), ("rocksdict", rocks, True), ("rocksdict, each", rocks, False))
+    logs = (
+        ("file", plain_file, True),
+        ("file of zeros", zeroed_file, True),
+        ("rocksdict", rocks, True),
+        ("rocksdict, each", rocks, False),
+    )
     for writers in (1, 4, 16, 64):
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name, _, _ in logs}
         for _ in range(ROUNDS):  # by turns: the disk has good and bad minutes
