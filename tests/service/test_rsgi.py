@@ -59,23 +59,6 @@ def test_what_is_refused_before_its_body_is_read_closes_the_connection_unless_th
     assert (answer.status, answer.headers.get("connection") == "close", read) == (503, closes, [])
 
 
-def test_more_requests_at_once_than_the_router_takes_are_refused_and_the_others_are_answered():
-    router = Router(Metrics(), max_in_flight=2)
-
-    async def handle(request):
-        await asyncio.sleep(0.01)
-        return Response(202, b"")
-
-    router.add("POST", "/x", handle, max_body=10, before=lambda: None)
-
-    async def four():
-        return await asyncio.gather(*(ask_async(router, "POST", "/x") for _ in range(4)))
-
-    answers = asyncio.run(four())
-    assert [answer.status for answer in answers] == [202, 202, 503, 503]
-    assert answers[-1].headers["retry-after"] == "1"
-
-
 def test_path_parameters_and_the_query_are_decoded(ask):
     answer = ask("GET", "/users/a%2541b%20c/follows/%C3%A9?x=1&x=2&y=")
 
