@@ -182,6 +182,19 @@ def test_the_quota_bounds_the_log_and_room_that_is_made_is_used(tmp_path, opened
     assert "alarm" not in log.detail()["log"]
 
 
+def test_one_who_waits_no_longer_holds_up_nobody(tmp_path, opened):
+    log = opened()
+
+    async def some():
+        waiting = [asyncio.ensure_future(log.append([record(number)])) for number in range(10)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        return await asyncio.wait_for(asyncio.gather(*waiting[1:]), 5)
+
+    assert asyncio.run(some()) == [None] * 9
+    assert numbers(tmp_path) == list(range(10))
+
+
 def test_many_waiters_share_a_sync(opened):
     log = opened()
 
