@@ -19,10 +19,11 @@ from foryou.cli.topics import reach
 from foryou.contract.codec import Decoder, NotAvro, Record, Registry
 from foryou.contract.events import Lane
 from foryou.contract.identity import Identity, is_key
+from foryou.contract.seal import CannotOpen, Seal
+from foryou.contract.topics import FLAGGED, REJECTED
 
 app = typer.Typer(help="See events as they come, and what is wrong with those that are refused.", no_args_is_help=True)
-REJECTED = "events.rejected.v1"
-WATCHED = (*(lane.value for lane in Lane), REJECTED)
+WATCHED = (*(lane.value for lane in Lane), FLAGGED, REJECTED)
 LEAST_WIDTH = 80
 _ABOUT = ("video_id", "target_user_key", "query")
 _NUMBERS = ("watch_ms", "position", "loops", "startup_ms")
@@ -55,6 +56,15 @@ class Wanted:
         return self.user_key is None or self.user_key in keys
 
 
+def _opened(letter: Record, seal: Seal) -> bytes:
+    """The refused bytes; none when this stack cannot open them."""
+    body: bytes = letter["body"]
+    try:
+        return body if letter.get("sealed_by") is None else seal.open(body)
+    except CannotOpen:
+        return b""
+
+
 def _said(letter: Record) -> str:
     """The name by which a refused event called itself, as far as its bytes can be read; empty when they cannot."""
     try:
@@ -73,9 +83,11 @@ def line_of(record: Record, refused: bool, width: int) -> Text:
         about = next((f"{record[name]}" for name in _ABOUT if record.get(name)), "-")
         numbers = " ".join(f"{name}={record[name]}" for name in _NUMBERS if record.get(name) is not None)
         whose = str(record.get("user_key") or record.get("creator_key") or "-")
-        shown.append(" ok ", "green").append(f"{record['event_type']:<15.15} ", "bold")
+        flags = record.get("flags")
+        shown.append(*((" bot", "yellow") if flags else (" ok ", "green")))
+        shown.append(f"{record['event_type']:<15.15} " if not flags else f" {record['event_type']:<14.14} ", "bold")
         shown.append(f"{_plain(about):<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
-            _plain(f"{record['app_id']} {numbers}")
+            _plain(f"{record['app_id']} {f'flags={flags} ' if flags else ''}{numbers}")
         )
         shown.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
         return shown
@@ -99,18 +111,22 @@ def watch(
     refused: Annotated[bool, typer.Option("--refused", help="only those that were refused")] = False,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="stop after so many; 0: never")] = 0,
 ) -> None:
-    """Follows the four lanes and the dead letters from now on: one line per event, until Ctrl-C.
+    """Follows the four lanes, what was flagged as a bot's, and the dead letters, from now on: one line per event, until
+    Ctrl-C.
 
     A refused event says its reason, its field and the remedy. Whose it was is not known: with --user it is not shown.
     """
     settings, console = settings_or_exit(), Console(highlight=False)
     reach(console, settings.host, settings.kafka)
-    key = _key_of(user, app_id or "demo", settings.secrets().identity) if user else None
+    secrets = settings.secrets()
+    key = _key_of(user, app_id or "demo", secrets.identity) if user else None
     wanted = Wanted(key, event_type or None, app_id or None, refused)
     width = console.width if sys.stdout.isatty() else shutil.get_terminal_size((120, 24)).columns
     decode, shown = Registry(settings.registry_url).decoder(), 0
     try:
         for record, is_refused in follow(settings.kafka, decode, console):
+            if is_refused:
+                record["body"] = _opened(record, secrets.seal)
             if wanted.fits(record, is_refused):
                 console.print(line_of(record, is_refused, width), soft_wrap=not is_refused or not console.is_terminal)
                 shown += 1

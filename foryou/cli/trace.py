@@ -16,6 +16,7 @@ from foryou.cli.scan import Scanner
 from foryou.contract.codec import Decoder, Record, Registry
 from foryou.contract.events import Lane
 from foryou.contract.ids import time_of
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.features import predicate
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import View
@@ -33,6 +34,7 @@ SELECT day, origin, as_of FROM events
 WHERE event_id = {id:String} AND day BETWEEN {first:Date} AND {last:Date}
 ORDER BY as_of FORMAT JSONEachRow
 """
+_DOORS = {REJECTED: "rejected", FLAGGED: "flagged"}  # where the collector puts what is in no lane
 NO_PAGE_YET = "next page (none was asked for since)"
 NO_NIGHT_YET = "the lake (`foryou nightly` brings it)"
 NOT_LIVE = "Kafka (it is not held any more, or it is history by `foryou import`)"
@@ -128,9 +130,7 @@ class _Tracer:
         accepted = self._accepted()
         if not accepted:
             return Trace(self._event_id, (), ("accepted",))
-        hops.extend(
-            _hop("accepted" if m.topic() in list(Lane) else "rejected", m, self._decode(m.value())) for m in accepted
-        )
+        hops.extend(_hop(_DOORS.get(m.topic(), "accepted"), m, self._decode(m.value())) for m in accepted)
         if accepted[0].topic() not in (Lane.ACTION, Lane.CONTEXT):
             return Trace(self._event_id, tuple(hops), ())
         since = min(_at(message) for message in accepted)
@@ -156,7 +156,7 @@ class _Tracer:
         """Where the collector put it. A UUIDv7 tells about when; any other id, or a phone whose clock is off, costs a
         scan of all that is retained.
         """
-        topics = [*Lane, "events.rejected.v1"]
+        topics = [*Lane, *_DOORS]
         near = time_of(self._event_id)
         while True:
             found = self._scanner.find(topics, self._is_mine, near - CLOCK_SLACK_MS) if near else []
