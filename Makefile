@@ -95,7 +95,7 @@ notebook: install-main ## a day in the feed, told from the running stack: opens 
 
 lock: ## resolve requirements/*.in anew into hash-pinned lists
 	@python=$$(infra/local/python) && $$python -m venv --clear .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check uv
-	@cd requirements && for name in main streaming; do ../.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@cd requirements && for name in main streaming clients; do ../.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header $$name.in -o $$name.txt || exit 1; done
 
 clean: ## remove environments, jars and caches; the data (.home) stays

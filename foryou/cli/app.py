@@ -105,7 +105,9 @@ def foryou() -> None:
     (.home). FORYOU_PORT_OFFSET: added to every port. FORYOU_PORT_<NAME>: one
     port, such as FORYOU_PORT_KAFKA. FORYOU_HOST: where to listen (127.0.0.1).
     FORYOU_TLS_CERT, FORYOU_TLS_KEY, FORYOU_TLS_HOST: collector and ranker with
-    TLS, too. JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
+    TLS, too. FORYOU_PLAINTEXT=yes: let FORYOU_HOST leave loopback.
+    FORYOU_CORS_ORIGINS: web pages that may ask. FORYOU_LOG_QUOTA_MB (4096),
+    FORYOU_LOG_KEEP_S (600): the collector's log. FORYOU_FLINK_SLOTS (1). JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
     """
 
 

@@ -16,7 +16,7 @@ def key(
     device: Annotated[bool, typer.Option("--device", help="the id is a device's")] = False,
 ) -> None:
     """Prints the key under which this stack stores a person (or a device). Raw ids are stored nowhere but
-    in dead letters, which keep the refused bytes for 7 days."""
+    in dead letters, sealed, for 7 days."""
     try:
         msgspec.convert(user_id, Id)
     except msgspec.ValidationError:

@@ -20,7 +20,7 @@ from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
 
 UP_S = 240.0
-SERVED = ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
+SERVED = ("flink", "collector", "forwarder", "store", "ranker", "analytics", "supervisor")
 
 
 def up(
@@ -29,8 +29,8 @@ def up(
     """Starts everything and waits until it is healthy.
 
     Kafka, the schema registry, Flink with its job, the collector, its forwarder,
-    the store and the ranker start by dependency on health checks and stay up in the
-    background, watched: what dies is started again. After a crash, or a kill -9
+    the store, the ranker and ClickHouse start by dependency on health checks and
+    stay up in the background, watched: what dies is started again. After a crash, or a kill -9
     of everything, `foryou up` again brings all data, schema ids and job state
     back.
     """
@@ -120,10 +120,7 @@ def report(settings: Settings, now: StackState | None, up_now: bool) -> dict[str
         "addresses": {
             "kafka": settings.kafka,
             "registry": settings.registry_url,
-            **{
-                name: settings.url(name)
-                for name in ("flink", "collector", "forwarder", "store", "ranker", "supervisor")
-            },
+            **{name: settings.url(name) for name in SERVED},
             **{
                 f"{name}_tls": f"https://{tls.host}:{tls.port}"
                 for name in ("collector", "ranker")
