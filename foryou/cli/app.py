@@ -107,7 +107,8 @@ def foryou() -> None:
     FORYOU_TLS_CERT, FORYOU_TLS_KEY, FORYOU_TLS_HOST: collector and ranker with
     TLS, too. FORYOU_PLAINTEXT=yes: let FORYOU_HOST leave loopback.
     FORYOU_CORS_ORIGINS: web pages that may ask. FORYOU_LOG_QUOTA_MB (4096),
-    FORYOU_LOG_KEEP_S (600): the collector's log. FORYOU_FLINK_SLOTS (1). JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
+    FORYOU_LOG_KEEP_S (600): the collector's log. FORYOU_FLINK_SLOTS (1).
+    JAVA_HOME: the JDK 17 or 21 to use. Limits: gate.toml in the folder.
     """
 
 

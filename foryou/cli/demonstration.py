@@ -16,7 +16,8 @@ from foryou.cli.feature_reader import FeatureReader
 from foryou.cli.probes import Arrive, NotThere, TenLikes, catalogue_is_blended, freshness, ten_likes
 from foryou.cli.report import Latencies, Report, counts_of
 from foryou.cli.simulate import CATALOGUE_SEED, Stack, ensure_catalogue, tick, world_of
-from foryou.cli.topic_ends import Ends, ends, metric
+from foryou.cli.topic_ends import TAPS, Ends, ends, metric
+from foryou.contract.topics import FLAGGED
 from foryou.local.home import Home
 from foryou.local.state import load
 from foryou.service.settings import Settings
@@ -204,7 +205,7 @@ async def ranker_has(ranker: Door, catalogue: Catalogue, progress: Progress) -> 
 
 async def received_events(collector: Door) -> int:
     """Action, context and unreadable events that the collector has given a verdict on since it started."""
-    lanes = ("events.action.v1", "events.context.v1", "unknown")
+    lanes = (*TAPS, FLAGGED, "unknown")
     return int(sum([await metric(collector, "foryou_collector_received_total", lane=lane) for lane in lanes]))
 
 
@@ -227,9 +228,8 @@ async def settled(bootstrap: str, before: Ends, progress: Progress) -> Lanes:
     give_up = time.monotonic() + SETTLE_S
     while True:
         lanes = (await asyncio.to_thread(ends, bootstrap)).since(before)
-        admitted = lanes.clean + lanes.duplicate + lanes.late
-        progress.update(bar, total=lanes.accepted, completed=admitted)
-        if admitted == lanes.accepted or time.monotonic() > give_up:
+        progress.update(bar, total=lanes.accepted, completed=lanes.judged)
+        if lanes.judged == lanes.accepted or time.monotonic() > give_up:
             return lanes
         await asyncio.sleep(0.25)
 

@@ -146,10 +146,12 @@ class _Door:
         named = {**headers, "authorization": f"Bearer {token}"}
         answer = self._http.request(method, path, content=body, headers=named)
         try:
-            reason = str(answer.json().get("reason", ""))
+            told = answer.json()
+            reason = str(told.get("reason", ""))
         except (ValueError, AttributeError):
-            reason = ""
-        return Told(answer.status_code, reason)
+            return Told(answer.status_code)
+        # What is limited leaves no letter: the whole goes out once more, and what was accepted of it counts once.
+        return Told(429, "rate_limited") if told.get("limited") else Told(answer.status_code, reason)
 
 
 def _letters(settings: Settings, wanted: Wanted) -> Iterator[Letter]:

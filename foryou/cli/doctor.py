@@ -148,6 +148,10 @@ def _log(settings: Settings) -> Iterator[Finding]:
     found = f"{log['bytes'] / 1e6:,.0f} of {log['quota_bytes'] / 1e6:,.0f} MB"
     alarm = log.get("alarm", "") or (f"Kafka does not get its events: it waits for {waits}" if waits else "")
     yield Finding("collector's log", found, alarm)
+    aside = [path for path in (settings.log_folder / "aside").glob("*") if path.suffix in (".bad", ".unwanted")]
+    if aside:
+        told = f"{len(aside)} pieces that Kafka did not get, in {settings.log_folder / 'aside'}"
+        yield Finding("set aside", told, "see forwarder.log for why; the runbook has what can be done")
 
 
 def _parts(home: Home) -> Iterator[Finding]:

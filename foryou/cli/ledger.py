@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from foryou.cli.stack import settings_or_exit
-from foryou.cli.topic_ends import REJECTED, TAPS
+from foryou.cli.topic_ends import TAPS
 from foryou.cli.verdicts import VERDICTS, read_verdicts, verdict_lines
+from foryou.contract.topics import REJECTED
 from foryou.lake import books, days
 from foryou.lake.delta_files import DeltaUnreadable
 from foryou.lake.ledger import IN_FLIGHT, Hole, Line, Place, as_rows, totals

@@ -1,6 +1,7 @@
 """Dead letters as people handle them: which ones, what is in them, and once more through the door they came by."""
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,9 +40,19 @@ class Letter:
         return f"{self.partition}/{self.offset}"
 
     @property
-    def mark(self) -> str:
-        """What is remembered of it. The time is part of it: a Kafka that was made anew counts offsets from 0 again."""
-        return f"{REJECTED}/{self.place} {self.record['rejected_at']}"
+    def name(self) -> str:
+        """What tells it from all others, in every copy. A seal is never made twice, so its bytes do; the place does
+        not: the forwarder may send a letter twice, and a Kafka that was made anew counts from 0 again.
+        """
+        if self.record.get("sealed_by") is None:
+            return f"{REJECTED}/{self.place}"
+        return hashlib.sha256(self.record["body"]).hexdigest()[:32]
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        """How it is remembered now, and how it was when its place was its name."""
+        at = self.record["rejected_at"]
+        return f"{self.name} {at}", f"{REJECTED}/{self.place} {at}"
 
     @property
     def cut(self) -> bool:
@@ -118,13 +129,14 @@ class Replayed:
         os.close(self._file)
 
     def __contains__(self, letter: Letter) -> bool:
-        return letter.mark in self._marks
+        return any(mark in self._marks for mark in letter.marks)
 
     def add(self, letter: Letter) -> None:
         """Remembers it, for good."""
-        os.write(self._file, f"{letter.mark}\n".encode())
+        mark, _ = letter.marks
+        os.write(self._file, f"{mark}\n".encode())
         os.fsync(self._file)
-        self._marks.add(letter.mark)
+        self._marks.add(mark)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,8 @@ def replay(letters: Iterable[Letter], done: Replayed, seal: Seal, post: Post) ->
             yield Outcome(letter, "cut", "only a part of it was kept")
             continue
         kind = "body" if way.whole else "event"
-        headers = {REPLAY_HEADER: f"{REJECTED}/{letter.place} {kind}", "content-type": way.content_type}
+        named = f"{letter.name} {kind} {letter.record['rejected_at']}"
+        headers = {REPLAY_HEADER: named, "content-type": way.content_type}
         if way.whole and way.content_encoding:  # one event of a body was unpacked before it was told apart
             headers["content-encoding"] = way.content_encoding
         told = post(letter.record["app_id"], way.method, quote(way.path, safe="/"), headers, body)

@@ -6,11 +6,11 @@ from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from foryou.contract.events import Lane
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.simulator.tally import Lanes
 from foryou.simulator.wire import Door
 
 TAPS = (Lane.ACTION.value, Lane.CONTEXT.value)  # the lanes that Flink admits
-REJECTED = "events.rejected.v1"
 ADMITTED = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
 
 
@@ -24,7 +24,8 @@ class Ends:
         """What was added since `before`, by whoever sent it: two runs at once read each other's events."""
         gained = {topic: count - before.records.get(topic, 0) for topic, count in self.records.items()}
         clean, duplicate, late = (gained[topic] for topic in ADMITTED)
-        return Lanes(sum(gained[topic] for topic in TAPS), gained[REJECTED], clean, duplicate, late)
+        accepted = sum(gained[topic] for topic in TAPS)
+        return Lanes(accepted + gained[FLAGGED], gained[REJECTED], clean, duplicate, late, gained[FLAGGED])
 
 
 def ends(bootstrap: str) -> Ends:
@@ -32,7 +33,7 @@ def ends(bootstrap: str) -> Ends:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "foryou-cli-ledger", "enable.auto.commit": False})
     try:
         records = {}
-        for topic in (*TAPS, REJECTED, *ADMITTED):
+        for topic in (*TAPS, FLAGGED, REJECTED, *ADMITTED):
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             high = (consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=10)[1] for each in partitions)
             records[topic] = sum(high)

@@ -131,10 +131,11 @@ class _Tracer:
         if not accepted:
             return Trace(self._event_id, (), ("accepted",))
         hops.extend(_hop(_DOORS.get(m.topic(), "accepted"), m, self._decode(m.value())) for m in accepted)
-        if accepted[0].topic() not in (Lane.ACTION, Lane.CONTEXT):
+        admitted = [message for message in accepted if message.topic() in (Lane.ACTION, Lane.CONTEXT)]
+        if not admitted:
             return Trace(self._event_id, tuple(hops), ())
-        since = min(_at(message) for message in accepted)
-        verdicts = self._until(VERDICTS, since, self._is_mine, lambda found: _settled(found, len(accepted)))
+        since = min(_at(message) for message in admitted)
+        verdicts = self._until(VERDICTS, since, self._is_mine, lambda found: _settled(found, len(admitted)))
         hops.extend(_hop(m.topic().split(".")[1], m, _verdict(self._decode(m.value()))) for m in verdicts)
         clean = next((m for m in verdicts if m.topic() == "events.clean.v1"), None)
         missing = [] if verdicts else ["clean, duplicate or late"]

@@ -55,12 +55,12 @@ class Admission:
         return verdicts
 
     def flagged(
-        self, verdicts: list[Accepted | Refused], caller: Caller, agent: str | None
+        self, verdicts: list[Accepted | Refused], caller: Caller, agent: str | None, first_time: bool = True
     ) -> list[Accepted | Refused]:
         """The verdicts, with flags on what no person does. A key that may do everything is a developer's: no person's
-        pace is judged by it.
+        pace is judged by it, nor by dead letters that are replayed.
         """
-        of, robot, paced = self._flags.of, self._flags.robot(agent), not caller.may(Scope.ADMIN)
+        of, robot, paced = self._flags.of, self._flags.robot(agent), first_time and not caller.may(Scope.ADMIN)
         for place, verdict in enumerate(verdicts):
             if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
                 verdicts[place] = _flagged(verdict, flags)

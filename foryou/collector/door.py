@@ -85,7 +85,7 @@ class Door:
         self.ready()
         now_ms = self._clock_ms()
         try:
-            parcel = _parcel(protocol, request, caller, now_ms)
+            parcel = _parcel(protocol, request, caller, now_ms)  # of a replay: the event's time, unless it says its own
         except Unsplittable as whole:
             if caller is not None:  # whose it was is known: it is kept
                 self._charge(caller, whole.count, now_ms)
@@ -96,11 +96,14 @@ class Door:
         self._charge(caller, len(parcel.events), now_ms)
         origin = origin_of(request, caller, protocol.kept_as)
         verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
-        await self.settle(Verdicts(verdicts, parcel.originals), caller.app_id, origin, now_ms)
+        # Who replays hears what became of each letter, whatever the protocol's clients are told.
+        answer = protocol.answer if origin.replay_of is None else verdict_each
         waits = [verdict.retry_after_s for verdict in verdicts if isinstance(verdict, Limited)]
-        if waits and protocol.answer is not verdict_each:  # it cannot say which: all come again, with the same ids
+        if waits and answer is not verdict_each:  # it cannot say which: none is taken, all come again
+            self._count_limited(len(verdicts))
             raise limited("this device sends too many events a second", max(waits))
-        return protocol.answer(verdicts, parcel.single)
+        await self.settle(Verdicts(verdicts, parcel.originals), caller.app_id, origin, now_ms)
+        return answer(verdicts, parcel.single)
 
     def _verdicts(
         self, parcel: Parcel, caller: Caller, origin: Origin, headers: Headers, now_ms: int
@@ -111,7 +114,7 @@ class Door:
             for index, event in enumerate(parcel.events)
         ]
         agent: str | None = headers.get("user-agent")
-        return self._admission.flagged(self._admission.by_device(seen), caller, agent)
+        return self._admission.flagged(self._admission.by_device(seen), caller, agent, origin.replay_of is None)
 
     async def post_one(self, request: Request, make: Callable[[bytes, int], Mapping[str, Any] | Refused]) -> Response:
         """An event that a catalogue or account door makes of its path and body, given the body and the time."""
@@ -126,7 +129,7 @@ class Door:
         except Unsplittable as whole:
             await self._refuse_whole(whole, request.body, app_id, origin, now_ms)
             raise whole.problem from None
-        made, given = make(body, now_ms), origin.event_id(0)
+        made, given = make(body, origin.at_ms or now_ms), origin.event_id(0)
         seen = made if isinstance(made, Refused) else self._gate.check_object(made, app_id, now_ms, given)
         (verdict,) = self._admission.by_device([seen])
         await self.settle(Verdicts([verdict], [body]), app_id, origin, now_ms)
@@ -188,10 +191,13 @@ class Door:
         try:
             self._admission.charge(caller, events, now_ms)
         except Problem:
-            for what in ("received", "limited"):
-                self._counters[what][UNKNOWN_LANE].inc(events)
+            self._count_limited(events)
             self._metrics.counter("foryou_http_limited_total", by="key").inc()
             raise
+
+    def _count_limited(self, events: int) -> None:
+        for what in ("received", "limited"):
+            self._counters[what][UNKNOWN_LANE].inc(events)
 
     def ready(self) -> None:
         """Raises a 503 Problem while the log can take nothing; asked before a body is read, and once it was."""
@@ -212,9 +218,11 @@ class Door:
 def _parcel(protocol: Protocol, request: Request, caller: Caller | None, now_ms: int) -> Parcel:
     """The events of a request; of a replayed dead letter the one that it was. Raises Unsplittable."""
     body = unpack(request.body, request.headers.get("content-encoding"))
-    if caller is not None and origin_of(request, caller).one_event:
-        return Parcel([protocol.again(body, now_ms)], [body], single=True)
-    return protocol.read(Arrived(request.headers, request.query_string, body, now_ms))
+    origin = None if caller is None else origin_of(request, caller)
+    then_ms = now_ms if origin is None or origin.at_ms is None else origin.at_ms
+    if origin is not None and origin.one_event:
+        return Parcel([protocol.again(body, then_ms)], [body], single=True)
+    return protocol.read(Arrived(request.headers, request.query_string, body, then_ms))
 
 
 def _with_key(headers: Headers, query_string: str) -> Headers:

@@ -15,20 +15,21 @@ from foryou.service.keys import Caller, Scope
 from foryou.service.rsgi import Request
 
 KEPT_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
-REPLAY_HEADER = "x-foryou-replay"  # "<topic>/<partition>/<offset> event", or "… body"
+REPLAY_HEADER = "x-foryou-replay"  # "<the letter's name> event <when it was refused, UTC ms>", or "… body …"
 ONE_EVENT = "event"
 _REPLAYS = uuid.UUID("6f1f0c3e-6a59-5d0e-9b1d-0a6a6e3f3a1d")  # a namespace: only that it stays the same matters
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where events came in. `replay_of`: the place of the dead letter that they are, `topic/partition/offset`; with
+    """Where events came in. `replay_of`: the name of the dead letter that they are, refused `at_ms` (UTC); with
     `one_event`, its bytes are one event, whatever the content type says of the body that it was part of.
     """
 
     way: Way
     replay_of: str | None = None
     one_event: bool = False
+    at_ms: int | None = None
 
     @property
     def door(self) -> str:
@@ -50,8 +51,8 @@ def origin_of(request: Request, caller: Caller, kept_as: Way | None = None) -> O
     replayed: str | None = request.headers.get(REPLAY_HEADER)
     if replayed is None or not caller.may(Scope.DLQ_REPLAY):
         return Origin(way)
-    place, _, what = replayed.partition(" ")
-    return Origin(way, place, one_event=what == ONE_EVENT)
+    name, what, at = (*replayed.split(" "), "", "")[:3]
+    return Origin(way, name, one_event=what == ONE_EVENT, at_ms=int(at) if at.isdecimal() and len(at) < 16 else None)
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,21 @@ class Tally:
 
 @dataclass(frozen=True)
 class Lanes:
-    """How many records the platform's topics gained during a run; action and context lanes for accepted."""
+    """How many records the platform's topics gained during a run; for accepted the action and context lanes, and what
+    was flagged, which gets no verdict.
+    """
 
     accepted: int
     rejected: int
     clean: int
     duplicate: int
     late: int
+    flagged: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Those that have a verdict, or need none."""
+        return self.clean + self.duplicate + self.late + self.flagged
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def equations(tally: Tally, lanes: Lanes) -> list[Equation]:
         Equation("sent = accepted + rejected, as answered", tally.sent, tally.accepted + tally.rejected),
         Equation("answered accepted = in the lanes", tally.accepted, lanes.accepted),
         Equation("answered rejected = dead letters", tally.rejected, lanes.rejected),
-        Equation("accepted = clean + duplicate + late", lanes.accepted, lanes.clean + lanes.duplicate + lanes.late),
+        Equation("accepted = clean + duplicate + late", lanes.accepted - lanes.flagged, lanes.judged - lanes.flagged),
         Equation("broken on purpose = rejected", tally.broken_made, tally.rejected),
         Equation("sent twice = duplicate", tally.duplicates_made, lanes.duplicate),
         Equation("days old = late", tally.late_made, lanes.late),

@@ -100,6 +100,20 @@ def test_a_letter_that_is_refused_again_writes_no_second_letter_and_is_counted_o
     assert [strict.counted(what) for what in ("received", "rejected")] == counted == [1, 1]
 
 
+def test_a_letter_of_a_protocol_that_says_200_to_everything_is_refused_again_and_stays(collector, tmp_path):
+    assert collector.ask("POST", "/v1/track", b'{"event":"Order Completed","userId":"u1"}').status == 200
+    assert replayed(collector, tmp_path) == ["refused"]
+    assert replayed(collector, tmp_path) == ["refused"]
+    assert len(lying(collector)) == 1
+
+
+def test_copies_of_a_letter_are_one_letter(strict, tmp_path, like):
+    strict.post(like(video_id="v-ann", event_id=None))
+    mend(strict)
+    (letter,) = lying(strict)
+    assert replayed(strict, tmp_path, [letter, Letter(0, 7, letter.record)]) == ["replayed", "already"]
+
+
 def test_an_event_without_an_id_gets_the_same_one_at_every_replay(strict, tmp_path, like):
     strict.post([like(video_id="v-ann")])
     mend(strict)

@@ -153,6 +153,18 @@ def test_after_a_new_start_of_the_machine_kafka_gets_all_that_is_kept(bench):
     assert bench.sent() == [*range(10), *range(10)]
 
 
+def test_a_new_start_of_the_machine_is_not_forgotten_by_a_forwarder_that_ends_before_it_reaches_kafka(bench):
+    bench.forwarder = bench.start(boot="monday")
+    bench.take(10)
+    bench.forward()
+    waiting = bench.start(boot="tuesday")
+    waiting._wait_for("registry")  # what every start does first; it saves the checkpoint
+    bench.forwarder = bench.start(boot="tuesday")
+    bench.forward()
+
+    assert bench.sent() == [*range(10), *range(10)]
+
+
 def test_who_asks_for_it_gets_all_that_is_kept_once_more(bench):
     bench.take(10)
     bench.forward()

@@ -75,6 +75,14 @@ def test_when_all_that_came_was_too_much_the_answer_is_a_429(tmp_path, like):
     assert len(collector.log.records) == 1
 
 
+def test_a_protocol_that_cannot_say_which_takes_none_of_a_post_that_is_too_much(tmp_path):
+    collector = collector_with(tmp_path, "[device]\nper_s = 1\nburst = 1\n")
+    item = b'{"type":"track","event":"like","userId":"u1","properties":{"video_id":"v1"}}'
+    answer = collector.ask("POST", "/v1/batch", b'{"batch":[' + item + b"," + item + b"]}")
+    assert (answer.status, answer.headers["retry-after"], collector.log.records) == (429, "1", [])
+    assert [counted(collector, what, "unknown") for what in ("received", "limited")] == [2, 2]
+
+
 def test_without_a_device_the_user_is_the_device(tmp_path, like):
     collector = collector_with(tmp_path, "[device]\nper_s = 1\nburst = 1\n")
     assert [collector.post(like(user_id=user)).status for user in ("u1", "u2", "u1")] == [202, 202, 429]

@@ -263,7 +263,10 @@ def test_a_token_reads_its_own_persons_features_and_nobody_elses(door):
 
 def test_who_may_read_may_not_push(door):
     assert ask(door, "POST", "/push", {}, ELSEWHERE, "service").json()["reason"] == "missing_scope"
-    assert ask(door, "POST", "/push", {}, ELSEWHERE, "root").status_code == 422
+    assert ask(door, "POST", "/push", {"df": {"app_id": ["demo"]}}, ELSEWHERE, "root").status_code == 422
+    for apps in (["other"], ["demo", "other"], []):
+        answer = ask(door, "POST", "/push", {"df": {"app_id": apps}}, ELSEWHERE, "root")
+        assert (answer.status_code, answer.json()["field"]) == (403, "df.app_id")
 
 
 def test_health_is_told_to_everybody(door):

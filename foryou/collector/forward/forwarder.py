@@ -59,7 +59,7 @@ class Forwarder:
         self._up = metrics.gauge("foryou_forwarder_kafka_up")
         self._checkpoint = checkpoints.load(folder)
         self._rebooted = self._checkpoint.boot not in ("", boot)
-        self._checkpoint = replace(self._checkpoint, boot=boot)
+        self._boot = boot  # into the checkpoint once that was acted upon: a kill before must not forget it
         self._saved_s = self._tidied_s = 0.0
         self._disk_full = False
         self._done_s: dict[int, float] = {}  # segment → when this process first saw that Kafka has all of it
@@ -118,7 +118,7 @@ class Forwarder:
             log.warning("the machine was started anew: all that is kept is sent again")  # a broker acks before it syncs
             self._again()
         self._rebooted = False
-        self._checkpoint = replace(self._checkpoint, topics=dict(found))
+        self._checkpoint = replace(self._checkpoint, topics=dict(found), boot=self._boot)
         self._lacks = []
         self._up.set(1)
         log.info("kafka is there", extra={"segment": self._checkpoint.segment, "offset": self._checkpoint.offset})

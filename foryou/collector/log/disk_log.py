@@ -114,7 +114,7 @@ class DiskLog:
         """What was appended is synced first."""
         self._queue.put(None)
         self._thread.join()
-        os.close(self._file)
+        self._retire()
         self._lock.close()
 
     def _counts(self, metrics: Metrics) -> None:
@@ -143,6 +143,15 @@ class DiskLog:
         return last.number
 
     def _run(self) -> None:
+        """The thread. Without it nobody would ever be answered: whatever ends it ends the process."""
+        try:
+            self._follow()
+        except BaseException as error:
+            log.critical("the log's thread failed: the process ends", extra={"error": repr(error)})
+            self._end_process(repr(error))
+            raise
+
+    def _follow(self) -> None:
         looked = time.monotonic()
         closing = False
         while not closing:
@@ -179,6 +188,7 @@ class DiskLog:
                 return
             log.error("no room on the disk", extra={"error": str(error)})
             # A part may lie there, and may have been read: what comes next goes into a new segment, never over it.
+            self._drop_empty()
             self._retire()
             self._no_room = "room on the disk"
             failed = LogUnavailable("the disk is full")
@@ -214,9 +224,17 @@ class DiskLog:
             os.close(self._file)
         self._file = -1
 
+    def _drop_empty(self) -> None:
+        """A disk that stays full would be tried twice a second, and leave a file each time."""
+        if self._file >= 0 and os.fstat(self._file).st_size == 0:
+            self._segment.path.unlink(missing_ok=True)
+
     def _look(self) -> None:
         """Measures the folder, and lets a full disk be tried again."""
-        self._used = bytes_in(self._folder)
+        try:
+            self._used = bytes_in(self._folder)
+        except OSError as error:
+            log.warning("the log's folder cannot be measured", extra={"error": str(error)})
         self._no_room = ""
         self._bytes.set(self._used)
         alarmed = self._used >= ALARM * self._quota

@@ -11,7 +11,7 @@ import msgspec
 
 from foryou.contract.codec import Record
 
-MAX_FRAME_BYTES = 4 << 20  # one post's records, encoded; a body of a megabyte makes at most some two
+MAX_FRAME_BYTES = 16 << 20  # one post's records, encoded; 4 MiB of events, each refused at length, make some eight
 
 
 class LogUnavailable(Exception):

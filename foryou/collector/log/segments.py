@@ -1,5 +1,6 @@
 """The log's folder: segments by number, bytes set aside, and the locks that keep a second process out."""
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -104,7 +105,8 @@ def lock(folder: Path, who: str) -> TextIOWrapper:
         raise LogInUse(
             f"Another {who} (process {holder}) has the log in {folder}: end it, or set FORYOU_HOME to another folder."
         ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with contextlib.suppress(OSError):  # a full disk: the number is for people, the lock holds without it
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
     return file
