@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -18,7 +19,7 @@ from rich.table import Table
 from foryou.cli.stack import settings_or_exit
 from foryou.cli.topic_ends import TAPS
 from foryou.cli.verdicts import VERDICTS, read_verdicts, verdict_lines
-from foryou.contract.topics import REJECTED
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.lake import books, days
 from foryou.lake.delta_files import DeltaUnreadable
 from foryou.lake.ledger import IN_FLIGHT, Hole, Line, Place, as_rows, totals
@@ -29,8 +30,10 @@ from foryou.service.settings import Settings
 
 DOOR = "received = accepted + rejected + limited"
 SHOWN_HOLES = 10
+LOG = "acknowledged = in Kafka"
 TODO = {
     DOOR: "The collector counts wrong: look at its /metrics and its log.",
+    LOG: "What Kafka did not get lies in collector/log/aside; forwarder.log says why, the runbook what can be done.",
     VERDICTS: "Flink went past them: look at its log and its newest checkpoint. The night counts them anyway.",
     books.BRONZE: "Bronze went past them. Kafka holds them for a week: docs/parity-and-ledger.md, a hole in bronze.",
     books.SILVER: "Remove lake/checkpoints/silver: the next `foryou nightly` merges all of bronze again.",
@@ -81,6 +84,7 @@ def keep_books(settings: Settings, day: date, now: int) -> Books:
     """All hops that can be counted now."""
     made, lake = Books(day), Lake(settings.home / "lake")
     made.lines += _door(settings, made.notes)
+    made.lines += set_aside_lines(settings.log_folder / "aside", day)
     spans = _accepted(settings, day, now, made)
     try:
         bronze = books.bronze_of(lake, day)
@@ -116,6 +120,16 @@ def _door(settings: Settings, notes: list[str]) -> list[Line]:
     return [door_line(lane, terms) for lane, terms in sorted(counted.items())]
 
 
+def set_aside_lines(folder: Path, day: date) -> list[Line]:
+    """What was acknowledged and did not reach Kafka: bytes of the collector's log that went bad, records that Kafka
+    will never take. Each piece lies in `folder` since the day that it was found.
+    """
+    begin = days.start_of(day) / 1000
+    pieces = [path for path in folder.glob("*") if path.suffix in (".bad", ".unwanted")]
+    lost = sum(begin <= path.stat().st_mtime < begin + days.DAY_MS / 1000 for path in pieces)
+    return [Line(LOG, Place("set aside", -1), lost, {"in Kafka": 0}, (Hole("off", 0, 0, None),))] if lost else []
+
+
 def door_line(lane: str, counted: Mapping[str, int]) -> Line:
     """received = accepted + rejected + limited."""
     right = {term: counted.get(term, 0) for term in ("accepted", "rejected", "limited")}
@@ -140,9 +154,9 @@ def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Plac
     start = days.start_of(day)
     scanner = Scanner(settings.kafka)
     try:
-        found = spans_of(settings.kafka, [*books.LANES, REJECTED], start, start + days.DAY_MS)
-        refused = sum(span.end - span.start for span in found.pop(REJECTED, {}).values())
-        made.notes.append(f"Dead letters of the day: {refused:,}.")
+        found = spans_of(settings.kafka, [*books.LANES, FLAGGED, REJECTED], start, start + days.DAY_MS)
+        refused, flagged = (_count(found.pop(name, {})) for name in (REJECTED, FLAGGED))
+        made.notes.append(f"Apart from the lanes, of the day: {refused:,} dead letters, {flagged:,} flagged.")
         spans = {Place(topic, part): span for topic, of in found.items() for part, span in of.items()}
         if all(span.whole for span in spans.values()):
             verdicts = read_verdicts(scanner, Registry(settings.registry_url), start, now)
@@ -155,6 +169,10 @@ def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Plac
     finally:
         scanner.close()
     return spans
+
+
+def _count(spans: Mapping[int, Span]) -> int:
+    return sum(span.end - span.start for span in spans.values())
 
 
 def _analytics(settings: Settings, lake: Lake, day: date, notes: list[str]) -> list[Line]:
@@ -202,6 +220,8 @@ def show(made: Books, console: Console) -> None:
 
 
 def _where(line: Line, hole: Hole) -> str:
+    if line.hop == LOG:
+        return f"{line.left:,} pieces of the collector's log did not reach Kafka"
     if line.hop == DOOR:
         return f"{line.place.topic}: {line.left:,} received, {sum(line.right.values()):,} accounted for"
     at = datetime.fromtimestamp(hole.since_ms / 1000, UTC).strftime(", from %H:%M") if hole.since_ms else ""
