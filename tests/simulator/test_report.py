@@ -85,7 +85,8 @@ def test_a_report_is_saved_as_text_and_as_valid_json(report, tmp_path):
 
 
 def test_only_what_a_run_added_counts():
-    topics = ("events.action.v1", "events.context.v1", "events.rejected.v1", "events.clean.v1")
+    topics = ("events.action.v1", "events.context.v1", "events.flagged.v1", "events.rejected.v1", "events.clean.v1")
     before = Ends(dict.fromkeys((*topics, "events.duplicate.v1", "events.late.v1"), 100))
-    after = Ends({**before.records, "events.action.v1": 110, "events.context.v1": 103, "events.clean.v1": 113})
-    assert after.since(before) == Lanes(accepted=13, rejected=0, clean=13, duplicate=0, late=0)
+    more = {"events.action.v1": 110, "events.context.v1": 103, "events.flagged.v1": 101, "events.clean.v1": 113}
+    after = Ends({**before.records, **more})
+    assert after.since(before) == Lanes(accepted=14, rejected=0, clean=13, duplicate=0, late=0, flagged=1)
