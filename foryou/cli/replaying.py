@@ -19,6 +19,8 @@ REPLAY_HEADER = "x-foryou-replay"  # the collector's, see foryou/collector/lette
 
 
 class _Way(msgspec.Struct, frozen=True):
+    """As the collector seals it (foryou/collector/protocols/shape.py), which the command line does not import."""
+
     method: str
     path: str
     content_type: str

@@ -85,7 +85,7 @@ class Door:
         self.ready()
         now_ms = self._clock_ms()
         try:
-            parcel = _parcel(protocol, request, caller, now_ms)  # of a replay: the event's time, unless it says its own
+            parcel = _parcel(protocol, request, caller, now_ms)
         except Unsplittable as whole:
             if caller is not None:  # whose it was is known: it is kept
                 self._charge(caller, whole.count, now_ms)
@@ -216,7 +216,9 @@ class Door:
 
 
 def _parcel(protocol: Protocol, request: Request, caller: Caller | None, now_ms: int) -> Parcel:
-    """The events of a request; of a replayed dead letter the one that it was. Raises Unsplittable."""
+    """The events of a request; of a replayed dead letter the one that it was, at the time of its refusal unless it says
+    its own. Raises Unsplittable.
+    """
     body = unpack(request.body, request.headers.get("content-encoding"))
     origin = None if caller is None else origin_of(request, caller)
     then_ms = now_ms if origin is None or origin.at_ms is None else origin.at_ms

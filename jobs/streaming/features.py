@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
     _state_lives(tables, args.state_ttl_ms)
     settings = tables.get_config()
     settings.set("table.exec.mini-batch.enabled", "true")
-    settings.set("table.optimizer.agg-phase-strategy", "ONE_PHASE")
+    settings.set("table.optimizer.agg-phase-strategy", "ONE_PHASE")  # two are against hot keys, and ours are salted
     settings.set("table.exec.mini-batch.size", "5000")
     for gather_ms, views in groupby(VIEWS.values(), key=attrgetter("gather_ms")):
         settings.set("table.exec.mini-batch.allow-latency", f"{gather_ms} ms")
