@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,30 +21,48 @@ from foryou.features.reading import State, Tiles, readers
 from foryou.features.spec import TileKey, TileState, Value, View
 
 Row = dict[TileKey, State]
+# To be changed: a state that nobody looks at stays packed, as a tap changes one tile of some thirty. Reading all of them
+# was two fifths of what the store's writer did, and as many objects for the garbage collector to walk.
+Open = dict[TileKey, State | msgspec.Raw]
 
 BATCH_SALT = -1  # of a tile that the batch layer published; the stream's salts count from 0
 
 _encode = msgspec.msgpack.Encoder().encode
+_open: Callable[[bytes], Any] = msgspec.msgpack.Decoder(dict[TileKey, msgspec.Raw]).decode
+_version = msgspec.msgpack.Decoder(tuple[int, int, msgspec.Raw, msgspec.Raw, msgspec.Raw]).decode
 
 
-def put(row: Row, key: TileKey, state: State) -> bool:
+def put(row: Open, key: TileKey, state: State) -> bool:
     """Keeps the state if it is not older than the one that is there; False means a replay, refused. Changes `row`."""
     known = row.get(key)
-    if known is not None and state[:2] < known[:2]:
-        return False
+    if known is not None:
+        version = _version(known) if isinstance(known, msgspec.Raw) else known
+        if state[:2] < version[:2]:
+            return False
     row[key] = state
     return True
 
 
-def expire(view: View, row: Row, now: int) -> int:
+def expire(view: View, row: Open, now: int) -> int:
     """Drops what no reading at `now` or later can touch, and says how many tiles that was. Changes `row`."""
     oldest = {r.ms: now - r.keep - r.ms for r in view.tiles}
     gone = [key for key in row if key[2] <= oldest.get(key[1], now)]
     for key in gone:
         del row[key]
-    for op, index in _plan(view).collected:
-        _trim(row, op, index, now)
+    plan = _plan(view)
+    if plan.collected:
+        whole = _whole(plan, row)
+        for op, index in plan.collected:
+            _trim(whole, op, index, now)
     return len(gone)
+
+
+def _whole(plan: _Plan, row: Open) -> Row:
+    """The same row, all of its states unpacked."""
+    for key, state in row.items():
+        if isinstance(state, msgspec.Raw):
+            row[key] = plan.state(state)
+    return cast(Row, row)
 
 
 def _trim(row: Row, op: Collect, index: int, now: int) -> None:
@@ -71,7 +89,7 @@ def read(view: View, row: Row, now: int, cutoff: int = 0) -> dict[str, Value]:
     return {name: reader(tiles) for name, reader in readers(view)}
 
 
-def encode(row: Row) -> bytes:
+def encode(row: Row | Open) -> bytes:
     """The row as MessagePack."""
     return _encode(row)
 
@@ -79,6 +97,12 @@ def encode(row: Row) -> bytes:
 def decode(view: View, data: bytes) -> Row:
     """A row from its bytes. Raises msgspec.DecodeError when they are not a row of this view."""
     return _plan(view).decode(data)
+
+
+def open_row(data: bytes) -> Open:
+    """A row from its bytes, to be changed. Raises msgspec.DecodeError when they are no row."""
+    row: Open = _open(data)
+    return row
 
 
 def tile(view: View, record: Mapping[str, Any]) -> tuple[TileKey, State]:
@@ -95,6 +119,7 @@ class _Plan:
     """What is worked out once per view."""
 
     decode: Callable[[bytes], Row]
+    state: Callable[[msgspec.Raw], State]
     taken: tuple[tuple[str, Callable[[Any], Any] | None], ...]
     collected: tuple[tuple[Collect, int], ...]
 
@@ -105,6 +130,7 @@ def _plan(view: View) -> _Plan:
     state: Any = TileState[measures]
     return _Plan(
         decode=msgspec.msgpack.Decoder(dict[TileKey, state]).decode,
+        state=msgspec.msgpack.Decoder(state).decode,
         taken=tuple((m.name, _taker(m.op) if isinstance(m.op, Collect) else None) for m in view.measures),
         collected=tuple((m.op, i) for i, m in enumerate(view.measures) if isinstance(m.op, Collect)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from foryou.store.writer import Writer
 log = logging.getLogger("foryou.store")
 
 STOP_S = 3
+PATIENT_MS = 1_000  # a view whose changes are gathered for so long writes them in bursts
 # The writer's thread computes; a request must not wait for it the interpreter's usual 5 ms at every turn.
 SWITCH_S = 0.0005
 
@@ -68,12 +70,15 @@ def main() -> int:
 def _serve(settings: Settings, rows: Rows) -> int:
     write_configs(settings)
     metrics = Metrics()
-    source = KafkaSource(settings.kafka)
+    source = KafkaSource(settings.kafka, frozenset(v.topic for v in VIEWS.values() if v.gather_ms >= PATIENT_MS))
     writer = Writer(rows, source, Registry(settings.registry_url).decoder(), VIEWS, metrics, now_ms)
     store = open_store(settings, rows, now_ms)
     follower = RegistryFollower(store, registry_path(settings), rows)
     permits = Permits(settings.secrets().callers, settings.host)
     door = Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, now_ms, permits)
+    gc.collect()
+    gc.freeze()  # what is there now stays, and rows hold no cycles: a look at all of them stops everybody
+    gc.set_threshold(50_000, 20, 50)
     server = _Server(
         uvicorn.Config(
             door,

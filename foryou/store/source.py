@@ -17,6 +17,8 @@ from confluent_kafka.admin import AdminClient
 
 Position = tuple[str, int]
 
+SLICE = 100  # records of patient topics between two looks at the others: some 5 ms of merging
+
 
 class SourceUnavailableError(Exception):
     """Nothing can be read now; the text says what is missing. Trying again later is right."""
@@ -69,12 +71,22 @@ class Source(Protocol):
 
 
 class KafkaSource:
-    """Kafka. Waits up to `idle_s` for a first record, then gathers for `gather_s`: the latency that batching costs."""
+    """Kafka. Waits up to `idle_s` for a first record, then gathers for `gather_s`: the latency that batching costs.
+
+    Topics that are `patient` are written in bursts (the job gathers their changes for seconds). They have a consumer of
+    their own and come at most SLICE records at a time, so that nothing else waits behind a burst.
+    """
 
     def __init__(
-        self, bootstrap: str, *, idle_s: float = 0.25, gather_s: float = 0.005, timeout_s: float = 3.0
+        self,
+        bootstrap: str,
+        patient: frozenset[str] = frozenset(),
+        *,
+        idle_s: float = 0.25,
+        gather_s: float = 0.005,
+        timeout_s: float = 3.0,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._bootstrap, self._patient_topics = bootstrap, patient
         self._idle_s, self._gather_s, self._timeout_s = idle_s, gather_s, timeout_s
         common = {
             "bootstrap.servers": bootstrap,
@@ -83,18 +95,16 @@ class KafkaSource:
             "log_level": 2,  # librdkafka repeats every refused connection; the writer says once what it waits for
         }
         self._admin = AdminClient(common)
-        self._consumer = Consumer(
-            common
-            | {
-                "group.id": "foryou-store",  # librdkafka wants one; nothing is ever committed under it
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",  # offsets out of range must be said, not skipped
-                "fetch.wait.max.ms": 100,
-                "queued.max.messages.kbytes": 32_768,
-                "enable.partition.eof": False,
-            }
-        )
-        self._started: list[Position] = []
+        consuming = common | {
+            "group.id": "foryou-store",  # librdkafka wants one; nothing is ever committed under it
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",  # offsets out of range must be said, not skipped
+            "fetch.wait.max.ms": 100,
+            "queued.max.messages.kbytes": 32_768,
+            "enable.partition.eof": False,
+        }
+        self._prompt, self._patient = Consumer(consuming), Consumer(consuming)
+        self._more = False  # lies with the patient: it is not waited for the prompt
 
     def describe(self, topics: Iterable[str]) -> dict[str, str]:
         ids: dict[str, str] = {}
@@ -116,8 +126,8 @@ class KafkaSource:
         found: dict[Position, Held] = {}
         try:
             for topic in topics:
-                for partition in self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions:
-                    first, end = self._consumer.get_watermark_offsets(
+                for partition in self._prompt.list_topics(topic, self._timeout_s).topics[topic].partitions:
+                    first, end = self._prompt.get_watermark_offsets(
                         TopicPartition(topic, partition), timeout=self._timeout_s
                     )
                     found[topic, partition] = Held(first, end)
@@ -128,15 +138,22 @@ class KafkaSource:
         return found
 
     def start(self, positions: Mapping[Position, int]) -> None:
-        self._started = list(positions)
-        self._consumer.assign([TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()])
+        for consumer, patient in ((self._prompt, False), (self._patient, True)):
+            consumer.assign(
+                [
+                    TopicPartition(topic, part, offset)
+                    for (topic, part), offset in positions.items()
+                    if (topic in self._patient_topics) is patient
+                ]
+            )
 
     def fetch(self, limit: int) -> list[Fetched]:
-        first = self._consumer.poll(self._idle_s)
-        if first is None:
-            return []
+        first = self._prompt.poll(0 if self._more else self._idle_s)
+        messages = [] if first is None else [first, *self._prompt.consume(limit - 1, self._gather_s)]
+        late = self._patient.consume(min(limit, SLICE), 0)
+        self._more = bool(late)
         fetched: list[Fetched] = []
-        for message in [first, *self._consumer.consume(limit - 1, self._gather_s)]:
+        for message in [*messages, *late]:
             error = message.error()
             if error is None:
                 topic, partition, offset = message.topic(), message.partition(), message.offset()
@@ -155,15 +172,16 @@ class KafkaSource:
 
     def lag(self) -> dict[Position, int]:
         behind: dict[Position, int] = {}
-        positions = self._consumer.position([TopicPartition(topic, part) for topic, part in self._started])
-        for position in positions:
-            _, end = self._consumer.get_watermark_offsets(position, cached=True)
-            if end > 0 and position.offset >= 0:
-                behind[position.topic, position.partition] = max(0, end - position.offset)
+        for consumer in (self._prompt, self._patient):
+            for position in consumer.position(consumer.assignment()):
+                _, end = consumer.get_watermark_offsets(position, cached=True)
+                if end > 0 and position.offset >= 0:
+                    behind[position.topic, position.partition] = max(0, end - position.offset)
         return behind
 
     def close(self) -> None:
-        self._consumer.close()
+        self._prompt.close()
+        self._patient.close()
 
 
 class MemorySource:

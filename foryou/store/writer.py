@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 
@@ -41,7 +41,7 @@ from foryou.store.source import Fetched, Held, Position, Source, SourceUnavailab
 log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 1_000
-CACHED_TILES = 100_000  # decoded tiles kept between batches, some 100 MB at worst
+CACHED_TILES = 300_000  # kept between batches, most of them packed: some 100 MB
 RETRY_S = 1.0
 LOOK_EVERY_S = 2.0
 SWEEP_ROWS = 50  # rows looked at per idle moment, so that people who do not come back expire too
@@ -107,16 +107,16 @@ class RowCache:
 
     def __init__(self, tiles: int = CACHED_TILES) -> None:
         self._limit, self._held = tiles, 0
-        self._rows: OrderedDict[bytes, tuple[merge.Row, int]] = OrderedDict()
+        self._rows: OrderedDict[bytes, tuple[merge.Open, int]] = OrderedDict()
 
-    def get(self, key: bytes) -> merge.Row | None:
+    def get(self, key: bytes) -> merge.Open | None:
         cached = self._rows.get(key)
         if cached is None:
             return None
         self._rows.move_to_end(key)
         return cached[0]
 
-    def put(self, key: bytes, row: merge.Row) -> None:
+    def put(self, key: bytes, row: merge.Open) -> None:
         self.drop(key)
         self._rows[key] = (row, len(row))
         self._held += len(row)
@@ -261,9 +261,9 @@ class Writer:
             log.error("skipped a record that is no tile", extra=where | {"reason": str(error)})
             return None
 
-    def _merge(self, tiles: Sequence[Tile], now: int) -> dict[bytes, merge.Row]:
+    def _merge(self, tiles: Sequence[Tile], now: int) -> dict[bytes, merge.Open]:
         """Puts the tiles into their rows and returns the rows that changed."""
-        rows = self._load({tile.row_key: tile.view for tile in tiles})
+        rows = self._load({tile.row_key for tile in tiles})
         changed: dict[bytes, View] = {}
         counts: Counter[tuple[str, str]] = Counter()
         for tile in tiles:
@@ -285,11 +285,11 @@ class Writer:
             self._metrics.counter(metric, view=name).inc(count)
         return {row_key: rows[row_key] for row_key in changed}
 
-    def _load(self, wanted: Mapping[bytes, View]) -> dict[bytes, merge.Row]:
+    def _load(self, wanted: Set[bytes]) -> dict[bytes, merge.Open]:
         rows = {key: row for key in wanted if (row := self._cache.get(key)) is not None}
         unread = [key for key in wanted if key not in rows]
         for key, packed in zip(unread, self._rows.get_many(unread), strict=True):
-            rows[key] = {} if packed is None else merge.decode(wanted[key], packed)
+            rows[key] = {} if packed is None else merge.open_row(packed)
         return rows
 
     # between batches
@@ -308,7 +308,7 @@ class Writer:
                 if view is None:
                     puts[row_key] = None  # its definition is gone
                     continue
-                row = merge.decode(view, packed)
+                row = merge.open_row(packed)
                 if dropped := merge.expire(view, row, now):
                     puts[row_key] = merge.encode(row) if row else None
                     self._cache.drop(row_key)

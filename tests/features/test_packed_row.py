@@ -199,3 +199,14 @@ def test_no_actions_arrive_as_null():
         ["salt", "tile_ms", "tile_start", "epoch", "n", "watched", "skips", "watch_ms", "likes"], 1
     )
     assert merge.tile(USER_ACTIVITY, record)[1].measures[ACTIONS] == ()
+
+
+@EVERY_VIEW
+@given(st.data())
+def test_a_row_changes_the_same_whether_its_states_are_packed_or_not(view, data):
+    row, came = data.draw(rows(view)), data.draw(rows(view))
+    packed = merge.open_row(merge.encode(row))
+    for key, tile in came.items():
+        assert merge.put(packed, key, tile) == merge.put(row, key, tile)
+    assert merge.expire(view, packed, NOW) == merge.expire(view, row, NOW)
+    assert merge.decode(view, merge.encode(packed)) == row
