@@ -3,10 +3,12 @@
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
+from foryou.contract.consent import Purpose
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid7
 from foryou.ranker.pipeline import IMPERSONAL, PIPELINE, Page, Pipeline, rank
@@ -70,7 +72,7 @@ class FeedDoor:
         asked = self._parse(request, self._callers.authenticate(request.headers, FEED))
         self._refuse_when_waiting()
         world = self._worlds[asked.app_id]
-        agreed = world.consents.personalisation
+        agreed = partial(world.consents.to, Purpose.PERSONALISATION)
         features, fallback = await self._read_features(asked) if agreed(asked.user_key) else (None, NOT_PERSONALISED)
         if not agreed(asked.user_key):  # perhaps while the features were read
             features, fallback = None, NOT_PERSONALISED

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from foryou.contract.consent import Law
 from foryou.contract.never_stored import NeverStored
 
 DEFAULTS = Path(__file__).with_name("gate.toml")
@@ -75,6 +76,26 @@ class NeverStoredNames(_Table, frozen=True):
         return NeverStored(self.names, self.containing)
 
 
+class ConsentTable(_Table, frozen=True):
+    """What no word on consent means, by jurisdiction; case does not count."""
+
+    opt_in: tuple[str, ...]
+    opt_out: tuple[str, ...]
+    otherwise: str
+
+    def __post_init__(self) -> None:
+        if self.otherwise not in ("opt_in", "opt_out"):
+            raise ValueError(f'otherwise = {self.otherwise!r} is neither: say "opt_in" or "opt_out"')
+        law = self.law()
+        if both := sorted(law.opt_in & law.opt_out):
+            raise ValueError(f"{both[0]!r} is in opt_in and in opt_out: leave it in one of them")
+
+    def law(self) -> Law:
+        """What the feed, ClickHouse and the night go by."""
+        opt_in, opt_out = (frozenset(word.lower() for word in words) for words in (self.opt_in, self.opt_out))
+        return Law(opt_in, opt_out, self.otherwise == "opt_in")
+
+
 class GateSettings(_Table, frozen=True):
     """All of it."""
 
@@ -85,6 +106,7 @@ class GateSettings(_Table, frozen=True):
     memory: Memory
     bots: BotRules
     never_stored: NeverStoredNames
+    consent: ConsentTable
 
 
 def load(path: Path | None = None) -> GateSettings:

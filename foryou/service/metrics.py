@@ -143,6 +143,9 @@ _ANALYTICS = (
     ),
     _histogram("foryou_analytics_load_seconds", REQUEST_S, "One planned offset range, from plan to done.", "topic"),
     _gauge("foryou_analytics_lag_records", "Records between the loader and the end of the topic.", "topic"),
+    _counter("foryou_analytics_consumed_total", "Records read into memory: what people consent to.", "topic"),
+    _counter("foryou_analytics_hidden_total", "Hidings of people in rows that were there before, by table.", "table"),
+    _histogram("foryou_analytics_hide_seconds", REQUEST_S, "From a withdrawn consent to its last old row."),
 )
 
 METRICS: dict[str, Metric] = {
