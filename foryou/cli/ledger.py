@@ -179,12 +179,16 @@ def _analytics(settings: Settings, lake: Lake, day: date, notes: list[str]) -> l
     columns = "app_id, event_id, event_type, source_partition, source_offset, origin"
     try:
         rows = _ask(settings, f"SELECT {columns} FROM events WHERE day = {{day:Date}}", day)
+        hidden = _ask(settings, "SELECT count() AS n FROM events WHERE day = {day:Date} AND user_key = ''", day)
         replaced = _ask(settings, "SELECT day FROM replaced WHERE table = 'events' AND day = {day:Date}", day)
     except httpx.HTTPStatusError as error:
         notes.append(f"ClickHouse is not counted: {error.response.text.strip()[:200]}")
     except httpx.HTTPError:
         notes.append("ClickHouse is not running: it is not counted.")
     else:
+        if count := hidden["n"][0].as_py():
+            told = "no consent to analytics: they count and tell nobody"
+            notes.append(f"Of the events in ClickHouse {count:,} stand without their person ({told}).")
         return books.analytics_lines(lake, day, rows, replaced.num_rows > 0)
     return []
 
