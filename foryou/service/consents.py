@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from sys import intern
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ class Consents:
         time = min(account["event_time"], account["received_at"])
         for name, words in (("consent", self._said), ("jurisdiction", self._jurisdiction)):
             if (said := account[name]) is not None:
-                word = _Word(time, account["event_id"], said)
+                word = _Word(time, account["event_id"], intern(said))  # a few texts, of millions of people
                 with self._lock:
                     words[account["user_key"]] = max(word, words.get(account["user_key"], word))
 
