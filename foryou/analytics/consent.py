@@ -124,7 +124,7 @@ class Hiding:
 
 
 class Hider(threading.Thread):
-    """Hides, in what lies in the tables, who has withdrawn. Waits for its turn: a range, or the night's day, goes on."""
+    """Hides who has withdrawn in what lies in the tables, when it is its turn: a range, or the night's day, goes on."""
 
     def __init__(self, hiding: Hiding, turn: threading.RLock, metrics: Metrics) -> None:
         super().__init__(name="hider", daemon=True)

@@ -174,7 +174,7 @@ def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Plac
 
 
 def _elsewhere(settings: Settings, day: date, notes: list[str]) -> list[Line]:
-    """What the forwarder carried to other topics or clusters: accepted, and in no lane here, so in no equation below."""
+    """What the forwarder carried to other topics or clusters: accepted, and in no lane here, so in no equation."""
     from confluent_kafka import KafkaException
 
     start, lines = days.start_of(day), []

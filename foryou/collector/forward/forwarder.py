@@ -64,7 +64,9 @@ class Share:
 
 
 class Forwarder:
-    """One log, one Kafka; several share a log when records live in several. `connect` opens a session (raises Away); `encoders` is None until the registry answers."""
+    """One log, one Kafka; several share a log when records live in several. `connect` opens a session (raises Away);
+    `encoders` is None until the registry answers.
+    """
 
     def __init__(
         self,
