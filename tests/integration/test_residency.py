@@ -22,6 +22,7 @@ from .lanes import until
 
 TAPS = Lane.ACTION.value
 DECODE = Decoder(lambda _: schema("event"))
+AWAY = {"near": [], "far": [], "gone": ["kafka"]}
 LIVES = {"US": TAPS, "DE": f"{TAPS}.near", "FR": f"{TAPS}.far", "JP": None}
 
 
@@ -99,8 +100,7 @@ def test_each_event_is_where_its_person_lives_and_a_dead_cluster_holds_up_nobody
             assert sorted(divided.ids(topic)) == sorted(posted[region])
     assert len(divided.values("events.rejected.v1")) == 1  # a letter says no region: it goes home
 
-    answer = httpx.get(f"{divided.settings.url('forwarder')}/healthz")
-    assert (answer.status_code, answer.json()["residences"]) == (200, {"near": [], "gone": ["kafka"], "far": []})
+    until("the forwarder is well, and says what is away", lambda: health(divided) == (200, AWAY))
     until("the collector says so", lambda: "kafka of gone" in collector_health(divided)["waiting_for"])
 
     notes, today = [], datetime.now(UTC).date()
@@ -114,6 +114,11 @@ def test_each_event_is_where_its_person_lives_and_a_dead_cluster_holds_up_nobody
     divided.restart()
     until("those of JP", lambda: set(posted["JP"]) <= set(divided.ids(f"{TAPS}.near")))
     assert not set(posted["JP"]) & set(divided.ids())
+
+
+def health(divided):
+    answer = httpx.get(f"{divided.settings.url('forwarder')}/healthz")
+    return answer.status_code, answer.json()["residences"]
 
 
 def collector_health(divided):
