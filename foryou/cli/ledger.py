@@ -19,7 +19,8 @@ from rich.table import Table
 from foryou.cli.stack import settings_or_exit
 from foryou.cli.topic_ends import TAPS
 from foryou.cli.verdicts import VERDICTS, read_verdicts, verdict_lines
-from foryou.contract.topics import FLAGGED, INTAKE, REJECTED
+from foryou.contract.residence import INTAKE
+from foryou.contract.topics import FLAGGED, REJECTED
 from foryou.lake import books, days
 from foryou.lake.delta_files import DeltaUnreadable
 from foryou.lake.ledger import IN_FLIGHT, Hole, Line, Place, as_rows, totals

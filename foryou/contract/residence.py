@@ -1,10 +1,19 @@
 """Where a record lives: decided from the record alone, by its app, else by its region, else at home."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from foryou.contract.events import Lane
+from foryou.contract.topics import FLAGGED, REJECTED, TOPICS, Topic
+
 HOME = "home"
+INTAKE = (*(lane.value for lane in Lane), FLAGGED, REJECTED)  # what the collector writes
+
+
+def elsewhere(suffix: str) -> dict[str, Topic]:
+    """The collector's topics under the names that they have for a residence with that suffix."""
+    return {name + suffix: replace(TOPICS[name], name=name + suffix) for name in INTAKE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from foryou.contract.topics import TOPICS, Topic, elsewhere, tile_topic
+from foryou.contract.residence import elsewhere
+from foryou.contract.topics import TOPICS, Topic, tile_topic
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import HOUR
 from foryou.local import probe

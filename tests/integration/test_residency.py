@@ -13,8 +13,8 @@ from bench.intake_parts import Intake
 from foryou.cli import ledger
 from foryou.contract.codec import Decoder
 from foryou.contract.events import Lane
+from foryou.contract.residence import elsewhere
 from foryou.contract.schemas import schema
-from foryou.contract.topics import elsewhere
 from foryou.local.kafka import make_topics
 from foryou.service.settings import PORTS, Settings
 

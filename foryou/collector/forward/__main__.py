@@ -12,8 +12,7 @@ from foryou.collector.forward.forwarder import Forwarder, Share
 from foryou.collector.forward.sender import KafkaSender
 from foryou.collector.log.segments import LogInUse, lock
 from foryou.contract.codec import Record
-from foryou.contract.residence import HOME
-from foryou.contract.topics import INTAKE
+from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
 from foryou.service.metrics import Metrics
