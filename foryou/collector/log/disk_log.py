@@ -1,7 +1,7 @@
 """The log on disk: what `append` returned for has been synced.
 
-Posts gather for a millisecond. One thread takes all that waits, writes it with one call that returns when the disk has
-it (RWF_DSYNC), and wakes the waiters together. Full is an answer; any other failure of the disk ends the process,
+Posts gather for half a millisecond. One thread takes all that waits, writes it with one call that returns when the disk
+has it (RWF_DSYNC), and wakes the waiters together. Full is an answer; any other failure of the disk ends the process,
 because after a failed sync nobody can say what the disk has (the next sync would succeed and mean nothing).
 """
 
@@ -26,12 +26,11 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 << 20
 QUOTA_BYTES = 4 << 30
 ALARM = 0.8
-GATHER_S = 0.001  # posts share a write: alone each would cost two switches of threads and a sync of its own
+GATHER_S = 0.0005  # posts share a write: alone each would cost two switches of threads and a sync of its own
 LOOK_S = 0.5  # how often the folder is measured: the forwarder deletes in it
 MAX_PENDING_BYTES = 32 << 20  # not yet synced: a disk that is so far behind takes no more
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _Pending = tuple[bytes, "asyncio.Future[None]"]
-_Batch = list[_Pending]
 
 
 class Disk:
@@ -78,8 +77,7 @@ class DiskLog:
         self._no_room = ""
         self._alarmed = False
         self._pending_bytes = 0
-        self._gathered: _Batch = []
-        self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rotate()
         self._look()
@@ -110,19 +108,11 @@ class DiskLog:
         loop = self._loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         self._pending_bytes += len(payload)
-        self._gathered.append((payload, waiter))
-        if len(self._gathered) == 1:
-            loop.call_later(GATHER_S, self._hand_over)
+        self._queue.put((payload, waiter))
         await waiter
-
-    def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
 
     def close(self) -> None:
         """What was appended is synced first."""
-        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._retire()
@@ -166,14 +156,15 @@ class DiskLog:
         looked = time.monotonic()
         closing = False
         while not closing:
-            batch: _Batch = []
+            batch: list[_Pending] = []
             try:
                 first = self._queue.get(timeout=LOOK_S)
-                for some in (first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))):
-                    if some is None:
+                time.sleep(GATHER_S)
+                for one in (first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))):
+                    if one is None:
                         closing = True
                     else:
-                        batch += some
+                        batch.append(one)
             except queue.Empty:
                 pass
             if batch:
@@ -182,7 +173,7 @@ class DiskLog:
                 looked = time.monotonic()
                 self._look()
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: list[_Pending]) -> None:
         failed = None
         try:
             if self._at >= self._segment_bytes or self._file < 0:
@@ -212,7 +203,7 @@ class DiskLog:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, batch, failed)
 
-    def _wake(self, batch: _Batch, failed: LogUnavailable | None) -> None:
+    def _wake(self, batch: list[_Pending], failed: LogUnavailable | None) -> None:
         for payload, waiter in batch:
             self._pending_bytes -= len(payload)
             if waiter.done():
