@@ -33,7 +33,8 @@ ASIDE_KEEP_S = 7 * 86_400.0
 SAVE_S = 0.1
 TIDY_S = 1.0
 RETRY_S = 0.5
-ROUND_S = 0.01  # between two rounds: a request costs Kafka, and us, as much as some hundred records in it
+ROUND_S, ROUND_MOST_S = 0.01, 0.05  # between two rounds, and thrice what a round took: a request costs as much as some
+# hundred records in it, and what is saved here is Flink's and the collector's
 MANY = 200  # posts in a round: there is more behind them, and nothing to wait for
 
 
@@ -133,6 +134,7 @@ class Forwarder:
         self._expected = None
         try:
             while not until():
+                begun_s = time.monotonic()
                 piece = tail.read()
                 if piece is not None:
                     self._send(piece, sender, encoders)
@@ -142,7 +144,7 @@ class Forwarder:
                 if self._tidy():
                     return
                 if piece is None or len(piece.found) < MANY:
-                    self._stop.wait(ROUND_S)
+                    self._stop.wait(min(ROUND_MOST_S, max(ROUND_S, 3 * (time.monotonic() - begun_s))))
         finally:
             tail.close()
 
