@@ -11,6 +11,7 @@ import threading
 from foryou.analytics import migrations
 from foryou.analytics.access import Access, outside
 from foryou.analytics.admin import Admin
+from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
 from foryou.analytics.door import Door
 from foryou.analytics.embedded import Embedded
 from foryou.analytics.engine import Engine
@@ -23,14 +24,18 @@ from foryou.analytics.nightly import Nightly
 from foryou.analytics.remote import Remote
 from foryou.analytics.statement import INSIDE
 from foryou.contract.codec import Registry
-from foryou.service import logs
+from foryou.contract.consent import Law
+from foryou.contract.schemas import projection, schema
+from foryou.service import consents, logs
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
+from foryou.service.topic_follower import TopicFollower
 
 log = logging.getLogger("foryou.analytics")
 
 BODY_TIMEOUT_S = 120.0
+ACCOUNT = "events.account.v1"
 
 
 def main() -> int:
@@ -38,13 +43,14 @@ def main() -> int:
     logs.configure("analytics")
     try:
         settings = Settings.load(os.environ)
+        law = settings.gate().consent.law()
         engine = open_engine(settings)
         for migration in migrations.apply(engine, migrations.load()):
             log.info("migrated", extra={"migration": f"{migration.number:04}_{migration.name}"})
     except (ValueError, QueryError, MigrationError) as error:
         log.error("cannot start", extra={"reason": str(error)})
         return 1
-    return _serve(settings, engine)
+    return _serve(settings, engine, law)
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -54,10 +60,15 @@ def open_engine(settings: Settings) -> Engine:
     return Embedded(settings.home / "analytics")
 
 
-def _serve(settings: Settings, engine: Engine) -> int:
+def _serve(settings: Settings, engine: Engine, law: Law) -> int:
     metrics = Metrics()
     turn = threading.RLock()
-    loaders = [_loader(settings, feed, engine, metrics, turn) for feed in (EVENTS, SERVED)]
+    publish = settings.home / "lake" / "publish" / "clickhouse"
+    people = _People(settings, law, metrics)
+    people.withheld.read(publish / ACCOUNTS)
+    hiding = Hiding(engine, people.withheld)
+    hider = Hider(hiding, turn, metrics)
+    loaders = [_loader(settings, feed, engine, metrics, turn, hiding) for feed in (EVENTS, SERVED)]
     threads = [_Thread(loader) for loader in loaders]
 
     def finish() -> None:
@@ -66,7 +77,7 @@ def _serve(settings: Settings, engine: Engine) -> int:
 
     functions = engine.query("SELECT name FROM system.table_functions").text.split()
     access = Access(settings.clickhouse_key, outside(functions, INSIDE))
-    nightly = Nightly(engine, settings.home / "lake" / "publish" / "clickhouse", turn, finish)
+    nightly = Nightly(engine, publish, turn, finish, hiding=hiding)
     door = Door(engine, access, metrics)
     router = Router(
         metrics, lambda: [each for loader in loaders for each in loader.waiting_for], body_timeout_s=BODY_TIMEOUT_S
@@ -75,14 +86,19 @@ def _serve(settings: Settings, engine: Engine) -> int:
     Admin(engine, nightly, access).add_to(router)
 
     def stop() -> None:
+        people.follower.stop()
+        hider.stop()
         for thread in threads:
             thread.loader.stop()
         door.close()
         for thread in threads:
             thread.join()
+        hider.join()
         engine.close()
 
     def begin() -> None:
+        people.follower.start()
+        hider.start()
         for thread in threads:
             thread.start()
 
@@ -90,10 +106,28 @@ def _serve(settings: Settings, engine: Engine) -> int:
     return 1 if any(thread.failed for thread in threads) else 0
 
 
-def _loader(settings: Settings, feed: Feed, engine: Engine, metrics: Metrics, turn: threading.RLock) -> Loader:
+class _People:
+    """Who consents to analytics, followed in Kafka."""
+
+    def __init__(self, settings: Settings, law: Law, metrics: Metrics) -> None:
+        self.withheld = Withheld(law, self._lacks)
+        decode = Registry(settings.registry_url).decoder(projection(schema("account"), consents.READ))
+        self.follower = TopicFollower(
+            settings.kafka, ACCOUNT, decode, self.withheld.apply, metrics, process="analytics"
+        )
+
+    def _lacks(self) -> str | None:
+        if self.follower.stale is not None:
+            return f"{ACCOUNT}: {self.follower.stale}"
+        return None if self.follower.caught_up.is_set() else f"the end of {ACCOUNT}: who consents to analytics"
+
+
+def _loader(
+    settings: Settings, feed: Feed, engine: Engine, metrics: Metrics, turn: threading.RLock, hiding: Hiding
+) -> Loader:
     progress = ProgressFile(settings.home / "analytics" / "loader" / f"{feed.topic}.json")
     source = KafkaSource(settings.kafka, feed.topic)
-    return Loader(feed, source, engine, Registry(settings.registry_url).schema, progress, metrics, turn)
+    return Loader(feed, source, engine, Registry(settings.registry_url).schema, progress, metrics, turn, hiding=hiding)
 
 
 class _Thread(threading.Thread):

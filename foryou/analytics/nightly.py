@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from foryou.analytics.consent import ACCOUNTS, Hiding
 from foryou.analytics.engine import Engine
 from foryou.analytics.sql import statement
 from foryou.analytics.statement import split
@@ -74,7 +75,9 @@ class Nightly:
         turn: threading.RLock,
         finish: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        hiding: Hiding | None = None,
     ) -> None:
+        self._hiding = hiding
         self._engine, self._publish, self._turn, self._finish, self._clock = engine, publish, turn, finish, clock
 
     def replace(self, day: date, cut_off: int) -> dict[str, int]:
@@ -87,6 +90,8 @@ class Nightly:
             raise NothingToReplaceError(f"there is no {self._publish}/<table>/day={day}")
         with self._turn:
             self._finish()
+            if self._hiding is not None:
+                self._hiding.withheld.read(self._publish / ACCOUNTS)
             return {each.table: self._one(each, folder, day, cut_off) for each, folder in found}
 
     def _folder(self, each: Published, day: date) -> Path:
@@ -99,6 +104,8 @@ class Nightly:
         if each.keeps:
             self._engine.query(statement(f"{each.table}_keep"), params=bound, settings=_BULK)
             self._engine.query(statement("replaced_mark"), params={**bound, "table": each.table})
+        if self._hiding is not None:
+            self._hiding.in_staged(each.table, each.nightly)
         for name in each.rollups:
             params = {"target": f"{name}_nightly", "source": each.nightly}
             self._engine.query(statement(name), params=params, settings=_BULK)

@@ -19,7 +19,7 @@ from rich.table import Table
 from foryou.cli.stack import settings_or_exit
 from foryou.cli.topic_ends import TAPS
 from foryou.cli.verdicts import VERDICTS, read_verdicts, verdict_lines
-from foryou.contract.topics import FLAGGED, REJECTED
+from foryou.contract.topics import FLAGGED, INTAKE, REJECTED
 from foryou.lake import books, days
 from foryou.lake.delta_files import DeltaUnreadable
 from foryou.lake.ledger import IN_FLIGHT, Hole, Line, Place, as_rows, totals
@@ -29,6 +29,7 @@ from foryou.local.probe import answers
 from foryou.service.settings import Settings
 
 DOOR = "received = accepted + rejected + limited"
+ELSEWHERE = "accepted, and living elsewhere"
 SHOWN_HOLES = 10
 LOG = "acknowledged = in Kafka"
 TODO = {
@@ -86,6 +87,7 @@ def keep_books(settings: Settings, day: date, now: int) -> Books:
     made.lines += _door(settings, made.notes)
     made.lines += set_aside_lines(settings.log_folder / "aside", day)
     spans = _accepted(settings, day, now, made)
+    made.lines += _elsewhere(settings, day, made.notes)
     try:
         bronze = books.bronze_of(lake, day)
         made.lines += books.bronze_lines(bronze, spans, day)
@@ -171,6 +173,26 @@ def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Plac
     return spans
 
 
+def _elsewhere(settings: Settings, day: date, notes: list[str]) -> list[Line]:
+    """What the forwarder carried to other topics or clusters: accepted, and in no lane here, so in no equation."""
+    from confluent_kafka import KafkaException
+
+    start, lines = days.start_of(day), []
+    for name, there in settings.gate().residency.to.items():
+        kafka = there.kafka or settings.kafka
+        address, _, port = kafka.split(",")[0].rpartition(":")
+        try:
+            if answers(address, int(port)) is not None:
+                raise ConnectionError("it does not answer")
+            found = spans_of(kafka, [topic + there.suffix for topic in INTAKE], start, start + days.DAY_MS)
+        except (KafkaException, KeyError, ConnectionError) as error:
+            notes.append(f"What lives in {name} is not counted: Kafka at {kafka}: {error}")
+            continue
+        places = {Place(topic, part): span.end - span.start for topic, of in found.items() for part, span in of.items()}
+        lines += [Line(ELSEWHERE, place, count, {f"in {name}": count}, ()) for place, count in places.items() if count]
+    return lines
+
+
 def _count(spans: Mapping[int, Span]) -> int:
     return sum(span.end - span.start for span in spans.values())
 
@@ -179,12 +201,16 @@ def _analytics(settings: Settings, lake: Lake, day: date, notes: list[str]) -> l
     columns = "app_id, event_id, event_type, source_partition, source_offset, origin"
     try:
         rows = _ask(settings, f"SELECT {columns} FROM events WHERE day = {{day:Date}}", day)
+        hidden = _ask(settings, "SELECT count() AS n FROM events WHERE day = {day:Date} AND user_key = ''", day)
         replaced = _ask(settings, "SELECT day FROM replaced WHERE table = 'events' AND day = {day:Date}", day)
     except httpx.HTTPStatusError as error:
         notes.append(f"ClickHouse is not counted: {error.response.text.strip()[:200]}")
     except httpx.HTTPError:
         notes.append("ClickHouse is not running: it is not counted.")
     else:
+        if count := hidden["n"][0].as_py():
+            told = "no consent to analytics: they count and tell nobody"
+            notes.append(f"Of the events in ClickHouse {count:,} stand without their person ({told}).")
         return books.analytics_lines(lake, day, rows, replaced.num_rows > 0)
     return []
 

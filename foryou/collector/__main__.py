@@ -5,7 +5,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def main() -> None:
         sys.exit(f"foryou.collector: {error}")
 
     def detail() -> Mapping[str, Any]:
-        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000)
+        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000, gate.residency.to)
         return {**log.detail(), "waiting_for": [*log.waiting_for(), *behind]}
 
     body_s, guard = gate.connections.body_s, Guard(gate, metrics)
@@ -58,10 +58,17 @@ def main() -> None:
     serve(router, settings.host, port, stop=log.close, listening=listening)
 
 
-def behind_for(folder: Path, now_ms: int) -> list[str]:
+def behind_for(folder: Path, now_ms: int, residences: Iterable[str] = ()) -> list[str]:
     """What keeps acknowledged events from Kafka: told on /healthz, though the collector is well without it."""
     told = checkpoint.load(folder)
-    return list(told.waiting_for) if abs(now_ms - told.at_ms) < SILENT_MS else ["forwarder"]
+    if abs(now_ms - told.at_ms) >= SILENT_MS:
+        return ["forwarder"]
+    elsewhere = [
+        f"{what} of {name}"
+        for name in residences
+        for what in checkpoint.load(folder, checkpoint.name_of(name)).waiting_for
+    ]
+    return [*told.waiting_for, *elsewhere]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Every topic, read once from `schemas/topics.toml`; tile topics follow from the definitions."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from foryou.contract.events import Lane
 from foryou.contract.schemas import ROOT
 
 
@@ -52,6 +53,12 @@ TOPICS: dict[str, Topic] = _load()
 
 REJECTED = "events.rejected.v1"
 FLAGGED = "events.flagged.v1"
+INTAKE = (*(lane.value for lane in Lane), FLAGGED, REJECTED)  # what the collector writes
+
+
+def elsewhere(suffix: str) -> dict[str, Topic]:
+    """The collector's topics under the names that they have for a residence with that suffix."""
+    return {name + suffix: replace(TOPICS[name], name=name + suffix) for name in INTAKE}
 
 
 def tile_topic(name: str, keep_hours: int, partitions: int = 4) -> Topic:

@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from foryou.contract.topics import TOPICS, Topic, tile_topic
+from foryou.contract.topics import TOPICS, Topic, elsewhere, tile_topic
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import HOUR
 from foryou.local import probe
@@ -52,7 +52,7 @@ def kafka_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
         log=home.logs / "kafka.log",
         console=home.logs / "kafka.out",
         prepare=lambda: _prepare(settings, home, java),
-        settle=lambda: make_topics(settings.kafka, all_topics()),
+        settle=lambda: make_topics(settings.kafka, all_topics() | topics_elsewhere(settings)),
         grace_s=10.0,
         cwd=home.kafka,
     )
@@ -62,6 +62,12 @@ def all_topics() -> dict[str, Topic]:
     """Every topic of the stack: those of the contract, and one per view, kept as long as its tiles are."""
     tiles = {view.topic: tile_topic(view.topic, keep_hours=-(-view.keep // HOUR)) for view in VIEWS.values()}
     return TOPICS | tiles
+
+
+def topics_elsewhere(settings: Settings) -> dict[str, Topic]:
+    """Topics of residences that lie in this cluster under other names. Another cluster's are its operator's to make."""
+    here = (each for each in settings.gate().residency.to.values() if each.kafka is None)
+    return {name: topic for each in here for name, topic in elsewhere(each.suffix).items()}
 
 
 def server_properties(settings: Settings, home: Home) -> str:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from foryou.contract.codec import Encoder, Record, Registry
+from foryou.contract.consent import Law
 from foryou.contract.schemas import AvroSchema, projection, schema
 from foryou.ranker.api import add_feed
 from foryou.ranker.feast_features import FeastFeatures
@@ -16,30 +17,29 @@ from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.rates import ENGAGEMENT
 from foryou.ranker.side_effects.served_log import TOPIC as SERVED
 from foryou.ranker.side_effects.served_log import KafkaServedLog
-from foryou.ranker.topic_follower import TopicFollower
 from foryou.ranker.vector_follower import VectorFollower
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
-from foryou.service import logs
+from foryou.service import consents, logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
+from foryou.service.topic_follower import TopicFollower
 
 log = logging.getLogger("foryou.ranker")
 
 RESTOCK_S = (0.5, 2.5)  # between two builds of the shelves: the least, and the most that publishing may take of its 5 s
 RESTOCK_SHARE = 20  # else the build may take one part in so many of a core
 VIEWERS_READ = {"app_id", "user_key", "items", "video_id"}  # of a served feed: half the time that all of it takes
-CONSENT_READ = {"app_id", "user_key", "event_id", "event_time", "received_at", "consent", "jurisdiction"}
 SWITCH_S = 0.001  # readers of topics hold the interpreter for this long at most while a feed waits for it
 
 
 class Ranker:
     """The parts of one ranker process, and what they lack."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.metrics, self.weights, self.worlds = Metrics(), Weights.load(), Worlds()
+    def __init__(self, settings: Settings, law: Law) -> None:
+        self.metrics, self.weights, self.worlds = Metrics(), Weights.load(), Worlds(law=law)
         registry = Registry(settings.registry_url)
         self.features = FeastFeatures(settings.home / "store" / "reader.yaml")
         self.served = KafkaServedLog(settings.kafka, lambda: _encoder(registry), self.metrics)
@@ -49,7 +49,7 @@ class Ranker:
 
         content = follow("events.content.v1", self._content)
         relations = follow("relations.v1", lambda word: self.worlds[word["app_id"]].viewers.apply(word))
-        accounts = follow("events.account.v1", self._account, projection(schema("account"), CONSENT_READ))
+        accounts = follow("events.account.v1", self._account, projection(schema("account"), consents.READ))
         # Rows are the catalogue's: what speaks of videos is read after it.
         served = follow(SERVED.name, self._was_served, projection(schema(SERVED.schema), VIEWERS_READ), after=[content])
         engagement = follow(ENGAGEMENT.topic, self._engagement, after=[content], tick=self._advance)
@@ -139,7 +139,7 @@ def main() -> int:
         gate, secrets = settings.gate(), settings.secrets()
     except ValueError as error:
         sys.exit(f"foryou.ranker: {error}")
-    ranker = Ranker(settings)
+    ranker = Ranker(settings, gate.consent.law())
     door = FeedDoor(
         secrets.callers,
         secrets.tokens,

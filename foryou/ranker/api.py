@@ -1,14 +1,16 @@
-"""The feed's route, and what the ranker's OpenAPI document says of it."""
+"""The feed's routes, and what the ranker's OpenAPI document says of it."""
 
+from foryou.contract.consent import Purpose
 from foryou.ranker.feed_door import CONTEXT, DEFAULT_LIMIT, MAX_LIMIT, MAX_TOKEN_BODY, FeedDoor
 from foryou.service.openapi import TEXT, Operation, Schema, add_document
 from foryou.service.rsgi import Router
 from foryou.service.tokens import MAX_TTL_S
 
-PATH, TOKENS_PATH = "/v1/feed", "/v1/tokens"
+PATH, TOKENS_PATH, CONSENT_PATH = "/v1/feed", "/v1/tokens", "/v1/consent"
 _ID: Schema = {**TEXT, "minLength": 1, "maxLength": 128}
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+_WHEN: Schema = {"type": ["integer", "null"]}
 _ITEM = {
     "video_id": TEXT,
     "impression_id": TEXT,
@@ -41,6 +43,20 @@ SCHEMAS: dict[str, Schema] = {
         "anyOf": [{"required": ["user_id"]}, {"required": ["device_id"]}],
         "additionalProperties": False,
     },
+    "Consent": {
+        "type": "object",
+        "required": ["purposes", "jurisdiction", "said_at", "jurisdiction_at"],
+        "properties": {
+            "purposes": {
+                "type": "object",
+                "required": sorted(Purpose),
+                "properties": {purpose.value: {"type": "boolean"} for purpose in Purpose},
+            },
+            "jurisdiction": {**_TEXT_OR_NULL, "description": "as the account's newest event names one"},
+            "said_at": {**_WHEN, "description": "UTC ms of the person's newest word; null: the jurisdiction decides"},
+            "jurisdiction_at": {**_WHEN, "description": "UTC ms of the event that named the jurisdiction"},
+        },
+    },
     "Token": {
         "type": "object",
         "required": ["expires_at", "token"],
@@ -67,8 +83,18 @@ TOKENS = Operation(
 )
 
 
+CONSENT = Operation(
+    "What one person lets their data be used for: user_id, or device_id without an account. Ask before each use",
+    {200: {"application/json": {"$ref": "#/components/schemas/Consent"}}},
+    query={"user_id": _ID, "device_id": _ID},
+    refusals=(400, 401, 403, 413, 429, 500, 503),
+)
+
+
 def add_feed(router: Router, door: FeedDoor) -> None:
-    """GET /v1/feed, POST /v1/tokens, and the document."""
+    """GET /v1/feed, GET /v1/consent, POST /v1/tokens, and the document."""
     router.add("GET", PATH, door.get_feed, max_body=0)
     router.add("POST", TOKENS_PATH, door.post_tokens, max_body=MAX_TOKEN_BODY)
-    add_document(router, "foryou: feed", {("GET", PATH): FEED, ("POST", TOKENS_PATH): TOKENS}, SCHEMAS)
+    router.add("GET", CONSENT_PATH, door.get_consent, max_body=0)
+    documented = {("GET", PATH): FEED, ("GET", CONSENT_PATH): CONSENT, ("POST", TOKENS_PATH): TOKENS}
+    add_document(router, "foryou: feed", documented, SCHEMAS)

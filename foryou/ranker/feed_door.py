@@ -1,12 +1,14 @@
-"""The door of the feed: who asks, for whom, how much; a page or a problem."""
+"""The door of the feed: who asks, for whom, how much; a page or a problem. And what that person consents to."""
 
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
+from foryou.contract.consent import Purpose
 from foryou.contract.identity import Identity
 from foryou.contract.ids import uuid7
 from foryou.ranker.pipeline import IMPERSONAL, PIPELINE, Page, Pipeline, rank
@@ -70,7 +72,7 @@ class FeedDoor:
         asked = self._parse(request, self._callers.authenticate(request.headers, FEED))
         self._refuse_when_waiting()
         world = self._worlds[asked.app_id]
-        agreed = world.consents.personalisation
+        agreed = partial(world.consents.to, Purpose.PERSONALISATION)
         features, fallback = await self._read_features(asked) if agreed(asked.user_key) else (None, NOT_PERSONALISED)
         if not agreed(asked.user_key):  # perhaps while the features were read
             features, fallback = None, NOT_PERSONALISED
@@ -140,11 +142,15 @@ class FeedDoor:
         made = {"token": self._tokens.issue(caller.app_id, viewer, FEED, now_s, wish.ttl_s)}
         return json_response(200, {**made, "expires_at": (now_s + wish.ttl_s) * 1_000})
 
+    async def get_consent(self, request: Request) -> Response:
+        """GET /v1/consent: what one person lets their data be used for, for whoever has to ask before using it."""
+        caller = self._callers.authenticate(request.headers, FEED)
+        viewer = self._allowed_viewer(caller, _query(request))
+        self._refuse_when_waiting()
+        return json_response(200, self._worlds[caller.app_id].consents.standing(viewer))
+
     def _parse(self, request: Request, caller: Caller) -> FeedRequest:
-        try:
-            said = request.query()
-        except ValueError:
-            raise _bad("query", "there are more than 100 parameters", "send those that you need") from None
+        said = _query(request)
         now_ms = self._clock_ms()
         context = {name: _word(name, said[name]) for name in CONTEXT if said.get(name)}
         return FeedRequest(
@@ -168,7 +174,7 @@ class FeedDoor:
         if self._viewer(caller.app_id, said) != caller.user_key:
             field = "user_id" if "user_id" in said else "device_id"
             remedy = f"leave {field} out, or ask with a token of that person's"
-            told = "this token is for somebody else's feed"
+            told = "this token is for somebody else"
             raise Problem(403, "Not allowed", told, field, remedy, reason="another_user")
         return caller.user_key
 
@@ -195,6 +201,13 @@ def _answer(asked: FeedRequest, page: Page, fallback: str | None, version: str) 
         for item in page.items
     ]
     return {"request_id": asked.request_id, "items": items, "fallback": fallback, "model_version": version}
+
+
+def _query(request: Request) -> Mapping[str, str]:
+    try:
+        return request.query()
+    except ValueError:
+        raise _bad("query", "there are more than 100 parameters", "send those that you need") from None
 
 
 def _bad(field: str, detail: str, remedy: str) -> Problem:

@@ -1,14 +1,16 @@
 """All that the ranker knows of one app, and the apps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from foryou.contract.consent import Law
 from foryou.ranker.catalogue import Catalogue
-from foryou.ranker.consents import Consents
 from foryou.ranker.rates import Rates
 from foryou.ranker.shelves import Shelves
 from foryou.ranker.vectors import Shown
 from foryou.ranker.viewers import Viewers
 from foryou.ranker.weights import Weights
+from foryou.service.consents import Consents
 
 
 @dataclass
@@ -35,7 +37,11 @@ class World:
 
 
 class Worlds(dict[str, World]):
-    """One world per app, made when the app is first heard of."""
+    """One world per app, made when the app is first heard of. `law`: on consent; the defaults' unless given."""
+
+    def __init__(self, known: Mapping[str, World] | None = None, *, law: Law | None = None) -> None:
+        super().__init__(known or {})
+        self._law = law
 
     def __missing__(self, app_id: str) -> World:
-        return self.setdefault(app_id, World())
+        return self.setdefault(app_id, World(consents=Consents(self._law)))

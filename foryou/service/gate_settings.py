@@ -1,6 +1,8 @@
 """The gate's settings: `gate.toml` beside this file has every default, `$FORYOU_HOME/gate.toml` overrides some."""
 
+import hashlib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +10,15 @@ from typing import Annotated, Any
 
 import msgspec
 
+from foryou.contract.consent import Law
 from foryou.contract.never_stored import NeverStored
+from foryou.contract.residence import HOME, Residency
 
 DEFAULTS = Path(__file__).with_name("gate.toml")
+
+_BOOTSTRAP = re.compile(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*")
+_SUFFIX = re.compile(r"[.][A-Za-z0-9._-]{1,32}")
+_RESIDENCE = re.compile(r"[a-z0-9-]{1,32}")
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -75,6 +83,74 @@ class NeverStoredNames(_Table, frozen=True):
         return NeverStored(self.names, self.containing)
 
 
+class ConsentTable(_Table, frozen=True):
+    """What no word on consent means, by jurisdiction; case does not count."""
+
+    opt_in: tuple[str, ...]
+    opt_out: tuple[str, ...]
+    otherwise: str
+
+    def __post_init__(self) -> None:
+        if self.otherwise not in ("opt_in", "opt_out"):
+            raise ValueError(f'otherwise = {self.otherwise!r} is neither: say "opt_in" or "opt_out"')
+        law = self.law()
+        if both := sorted(law.opt_in & law.opt_out):
+            raise ValueError(f"{both[0]!r} is in opt_in and in opt_out: leave it in one of them")
+
+    def law(self) -> Law:
+        """What the feed, ClickHouse and the night go by."""
+        opt_in, opt_out = (frozenset(word.lower() for word in words) for words in (self.opt_in, self.opt_out))
+        return Law(opt_in, opt_out, self.otherwise == "opt_in")
+
+
+class Elsewhere(_Table, frozen=True):
+    """Where a residence's records go: another cluster, other topics, or both. `registry`: the cluster's own."""
+
+    kafka: str | None = None
+    registry: str | None = None
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kafka is None and not self.suffix:
+            raise ValueError('it says neither kafka nor suffix: say kafka = "host:port", suffix = ".eu", or both')
+        if self.kafka is not None and not _BOOTSTRAP.fullmatch(self.kafka):
+            raise ValueError(f'kafka = {self.kafka!r} is no address: say "host:port", or several joined by commas')
+        if self.suffix and not _SUFFIX.fullmatch(self.suffix):
+            raise ValueError(f'suffix = {self.suffix!r} cannot end a topic\'s name: say ".eu", or the like')
+        if self.registry is not None and not self.registry.startswith(("http://", "https://")):
+            raise ValueError(f'registry = {self.registry!r} is no URL: say "http://host:port/apis/ccompat/v7"')
+
+
+class ResidencyTable(_Table, frozen=True):
+    """Which apps and regions live elsewhere, and where that is. Nobody does, unless it is said."""
+
+    apps: dict[str, str]
+    regions: dict[str, str]
+    to: dict[str, Elsewhere]
+
+    def __post_init__(self) -> None:
+        for name in self.to:
+            if name == HOME or not _RESIDENCE.fullmatch(name):
+                told = f"[residency.to.{name}] is no name: small letters, digits and '-', and not {HOME!r}"
+                raise ValueError(told)
+        for table, names in (("apps", self.apps), ("regions", self.regions)):
+            for name, residence in names.items():
+                if residence not in self.to:
+                    told = f"{table}.{name} lives in {residence!r}, and there is no [residency.to.{residence}]"
+                    raise ValueError(f'{told}: add it, with kafka = "host:port", suffix = ".{residence}", or both')
+
+    def rules(self) -> Residency:
+        """What the forwarder goes by."""
+        return Residency(self.apps, {region.upper(): residence for region, residence in self.regions.items()})
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one when a record may live elsewhere than before; empty while all live at home."""
+        if not self.to:
+            return ""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+
+
 class GateSettings(_Table, frozen=True):
     """All of it."""
 
@@ -85,6 +161,8 @@ class GateSettings(_Table, frozen=True):
     memory: Memory
     bots: BotRules
     never_stored: NeverStoredNames
+    consent: ConsentTable
+    residency: ResidencyTable
 
 
 def load(path: Path | None = None) -> GateSettings:

@@ -82,6 +82,8 @@ _FORWARDER = (
     _counter("foryou_forwarder_lost_frames_total", "Frames of the log (posts) that went bad: acknowledged, and lost."),
     _gauge("foryou_forwarder_behind_bytes", "Bytes of the log that Kafka does not have yet."),
     _gauge("foryou_forwarder_kafka_up", "1 while Kafka answers, else 0."),
+    _gauge("foryou_forwarder_residence_behind_bytes", "The same of a residence elsewhere.", "residence"),
+    _gauge("foryou_forwarder_residence_kafka_up", "1 while that residence's Kafka answers, else 0.", "residence"),
 )
 _STORE = (
     _counter("foryou_store_tiles_total", "Tile records read from the feature topics.", "view"),
@@ -143,6 +145,9 @@ _ANALYTICS = (
     ),
     _histogram("foryou_analytics_load_seconds", REQUEST_S, "One planned offset range, from plan to done.", "topic"),
     _gauge("foryou_analytics_lag_records", "Records between the loader and the end of the topic.", "topic"),
+    _counter("foryou_analytics_consumed_total", "Records read into memory: what people consent to.", "topic"),
+    _counter("foryou_analytics_hidden_total", "Hidings of people in rows that were there before, by table.", "table"),
+    _histogram("foryou_analytics_hide_seconds", REQUEST_S, "From a withdrawn consent to its last old row."),
 )
 
 METRICS: dict[str, Metric] = {

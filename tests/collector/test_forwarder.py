@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from foryou.collector.forward import checkpoint
+from foryou.collector.forward.__main__ import share_of
 from foryou.collector.forward.forwarder import ASIDE_KEEP_S, Forwarder
 from foryou.collector.forward.testing import MemoryKafka
 from foryou.collector.log.disk_log import DiskLog
@@ -16,6 +17,7 @@ from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.schemas import schema
 from foryou.contract.topics import REJECTED, TOPICS
+from foryou.service.gate_settings import Elsewhere, ResidencyTable
 from foryou.service.metrics import Metrics
 
 TOPIC = Lane.ACTION.value
@@ -300,3 +302,149 @@ def test_the_checkpoint_says_what_the_forwarder_waits_for(bench):
     bench.kafka.up = True
     bench.forward()
     assert checkpoint.load(bench.folder).waiting_for == []
+
+
+EU = ResidencyTable({}, {"DE": "eu"}, {"eu": Elsewhere(suffix=".eu")})
+ABROAD = ResidencyTable({"demo": "eu"}, {}, {"eu": Elsewhere(kafka="far:1")})
+
+
+class Divided(Bench):
+    """A log that two share: home's Kafka, and another for those who live in the EU. Odd numbers do."""
+
+    def __init__(self, folder):
+        self.abroad, self.residency = MemoryKafka(), EU
+        super().__init__(folder)
+        self.foreign = self.start_abroad()
+
+    def start(self, **changes):
+        return super().start(**{"share": share_of(self.residency, "home"), **changes})
+
+    def start_abroad(self):
+        home, self.kafka = self.kafka, self.abroad
+        try:
+            return self.start(share=share_of(self.residency, "eu"))
+        finally:
+            self.kafka = home
+
+    def restart(self, residency):
+        self.residency = residency
+        self.forwarder, self.foreign = self.start(), self.start_abroad() if residency.to else None
+
+    def take(self, count, **changes):
+        log = DiskLog(self.folder, Metrics(), **changes)
+
+        async def all_of_them():
+            for _ in range(count):
+                number = next(self._number)
+                record = event(number)
+                record.record["region"] = ["FR", "de"][number % 2]
+                await log.append([record])
+
+        asyncio.run(all_of_them())
+        log.close()
+
+    def forward(self, abroad=True):
+        super().forward()
+        if abroad and self.foreign is not None:
+            home, self.forwarder = self.forwarder, self.foreign
+            super().forward()
+            self.forwarder = home
+
+    def sent_abroad(self):
+        return [int(DECODE(value)["video_id"]) for _, _, value in self.abroad.taken]
+
+
+@pytest.fixture
+def divided(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.collector.forward.forwarder.RETRY_S", 0.0)
+    return Divided(tmp_path)
+
+
+def test_each_record_goes_where_it_lives_in_order_and_nowhere_else(divided):
+    divided.take(10, segment_bytes=700)
+    divided.forward()
+    assert (divided.sent(), divided.sent_abroad()) == ([0, 2, 4, 6, 8], [1, 3, 5, 7, 9])
+    assert {topic for topic, _, _ in divided.kafka.taken} == {TOPIC}
+    assert {topic for topic, _, _ in divided.abroad.taken} == {f"{TOPIC}.eu"}
+    assert divided.metrics.value("foryou_forwarder_sent_total", topic=f"{TOPIC}.eu") == 5
+
+
+def test_a_residence_that_is_away_holds_up_nobody_and_loses_nothing(divided):
+    divided.take(20, segment_bytes=700)
+    divided.abroad.fail_after = 3
+    divided.forward()
+    for _ in range(3):
+        divided.now_s += 600 * MINUTE
+        divided.forward()
+    assert divided.sent() == list(range(0, 20, 2))
+    assert (divided.forwarder.waiting_for(), divided.foreign.waiting_for()) == ([], ["kafka"])
+    assert checkpoint.load(divided.folder, checkpoint.name_of("eu")).waiting_for == ["kafka"]
+
+    divided.abroad.up, divided.abroad.fail_after = True, None
+    divided.restart(EU)
+    divided.forward()
+    assert once(divided.sent_abroad()) == list(range(1, 20, 2))
+    divided.now_s += 11 * MINUTE
+    divided.forward()
+    divided.now_s += 11 * MINUTE
+    divided.forward()
+    assert len(segments(divided.folder)) == 1
+
+
+def test_a_home_that_is_away_holds_up_no_residence(divided):
+    divided.kafka.up = False
+    divided.take(4)
+    divided.forward()
+    assert (divided.sent(), divided.sent_abroad()) == ([], [1, 3])
+
+
+def test_a_residence_that_never_came_up_keeps_its_events_however_crowded_the_log_is(divided):
+    divided.take(20, segment_bytes=700)
+    there = segments(divided.folder)
+    divided.forwarder = divided.start(quota_bytes=1)
+    divided.now_s += 60 * MINUTE
+    divided.forward(abroad=False)
+    assert segments(divided.folder) == there
+
+
+def test_other_rules_send_again_what_is_kept_so_that_nothing_falls_between_them(divided):
+    divided.take(10, segment_bytes=700)
+    divided.abroad.up = False  # what it lacks is to come home
+    divided.forward()
+    divided.restart(ResidencyTable({}, {}, {}))
+    divided.now_s += 600 * MINUTE
+    divided.forwarder._wait_for("registry")  # a start that has not met Kafka yet deletes nothing
+    divided.forward()
+    assert sorted(once(divided.sent())) == list(range(10))
+
+    divided.abroad.up = True
+    divided.restart(ABROAD)
+    divided.take(2)
+    divided.forward()
+    assert {10, 11} <= set(divided.sent_abroad()) and not {10, 11} & set(divided.sent())
+    assert {topic for topic, _, _ in divided.abroad.taken} == {TOPIC}
+
+
+def test_who_asks_for_all_once_more_gets_it_everywhere(divided):
+    divided.take(4)
+    divided.forward()
+    (divided.folder / checkpoint.RESEND).touch()
+    divided.forward()
+    divided.forward()
+    assert (divided.sent(), divided.sent_abroad()) == ([0, 2, 0, 2], [1, 3, 1, 3])
+
+
+def test_bytes_that_are_no_record_are_set_aside_once(divided):
+    divided.take(20)
+    only = segments(divided.folder)[0].path
+    data = bytearray(only.read_bytes())
+    data[len(data) // 2] ^= 1
+    only.write_bytes(data)
+    divided.take(0)
+    divided.forward()
+    assert divided.metrics.value("foryou_forwarder_lost_frames_total") == 1
+    assert [path.suffix for path in (divided.folder / ASIDE).iterdir()] == [".bad"]
+
+
+def test_of_a_log_that_nobody_shares_no_record_is_looked_at_twice():
+    assert share_of(ResidencyTable({}, {}, {}), "home") is None

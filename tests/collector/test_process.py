@@ -21,3 +21,9 @@ def test_a_forwarder_that_is_silent_is_waited_for(tmp_path):
 def test_a_forwarder_that_is_well_leaves_nothing_to_wait_for(tmp_path):
     checkpoint.save(tmp_path, Checkpoint(at_ms=NOW))
     assert behind_for(tmp_path, NOW) == []
+
+
+def test_what_a_residence_waits_for_is_told_too(tmp_path):
+    checkpoint.save(tmp_path, Checkpoint(at_ms=NOW))
+    checkpoint.save(tmp_path, Checkpoint(waiting_for=["kafka"], at_ms=NOW), checkpoint.name_of("eu"))
+    assert behind_for(tmp_path, NOW, ["eu", "us"]) == ["kafka of eu"]

@@ -104,6 +104,39 @@ def test_a_withdrawn_consent_takes_effect_within_a_second(gate):
     assert took_s < 1.0
 
 
+def test_who_withdraws_from_analytics_is_in_no_row_of_clickhouse_within_a_second(gate):
+    user = f"raw-analytics-{gate.tag}"
+    person = gate.stack.settings.secrets().identity.user_key("demo", user)
+
+    def counted(sql):
+        answer = httpx.post(gate.stack.settings.url("analytics"), params={"param_p": person}, content=sql, timeout=20)
+        return int(answer.raise_for_status().text)
+
+    def taps(count):
+        ids = [str(uuid.uuid4()) for _ in range(count)]
+        for event_id in ids:
+            assert gate.post(gate.like(user_id=user, event_id=event_id, session_id="s")).status_code == 202
+        return f"event_id IN ({', '.join(map(repr, ids))})"
+
+    before = taps(5)
+    hers = "SELECT count() FROM events WHERE user_key = {p:String}"
+    until("her rows are there", lambda: counted(hers) == 5, 60)
+    headers, body = {"authorization": f"Bearer {gate.key}"}, {"event_type": "consent_changed", "consent": {"ads": True}}
+    answer = httpx.put(f"{gate.collector}/v1/users/{user}", json=body, headers=headers, timeout=20)
+    assert answer.status_code == 202
+    took_s = until("nobody finds her", lambda: counted(hers) == 0)
+    print(f"withdrawn → in no row of ClickHouse: {took_s * 1_000:.0f} ms")
+    assert took_s < 1.0
+
+    after = taps(5)
+    until("what she does goes on to count", lambda: counted(f"SELECT count() FROM events WHERE {after}") == 5, 60)
+    tells = "user_key != '' OR session_id IS NOT NULL"
+    assert counted(f"SELECT countIf({tells}) FROM events WHERE {before} OR {after}") == 0
+    asked = {"url": f"{gate.ranker}/v1/consent", "params": {"user_id": user}, "headers": headers}
+    wanted = {"analytics": False, "personalisation": False, "ads": True}
+    assert httpx.get(**asked).json()["purposes"] == wanted
+
+
 def test_no_log_of_collector_or_ranker_has_a_key_a_token_or_a_raw_id(gate):
     logs = gate.stack.settings.home / "logs"
     text = (logs / "collector.log").read_text("utf-8") + (logs / "ranker.log").read_text("utf-8")

@@ -319,3 +319,35 @@ def test_without_consent_no_video_is_shown_twice_either(stack):
     consent(stack, "")
     shown = [item["video_id"] for _ in range(7) for item in stack.get("user_id=anna").json()["items"]]
     assert sorted(shown) == sorted(f"v{i}" for i in range(60))
+
+
+def asked(stack, query, key=KEY):
+    return asyncio.run(ask(stack.router, "GET", f"/v1/consent?{query}", headers={"authorization": f"Bearer {key}"}))
+
+
+def test_who_serves_ads_can_ask_what_a_person_consents_to(stack):
+    assert asked(stack, "user_id=anna").json() == {
+        "purposes": {"analytics": True, "personalisation": True, "ads": True},
+        "jurisdiction": None,
+        "said_at": None,
+        "jurisdiction_at": None,
+    }
+    consent(stack, "advertising", NOW + 1)
+    answer = asked(stack, "user_id=anna").json()
+    assert answer["purposes"] == {"analytics": False, "personalisation": False, "ads": True}
+    assert answer["said_at"] is not None and asked(stack, "user_id=ben").json()["said_at"] is None
+
+
+def test_a_persons_consent_is_told_to_them_and_to_services_of_their_app_alone(stack):
+    token = stack.token(user_id="anna").json()["token"]
+    assert asked(stack, "", token).status == asked(stack, "user_id=anna", token).status == 200
+    assert asked(stack, "user_id=ben", token).json()["reason"] == "another_user"
+    assert [asked(stack, "user_id=anna", key).status for key in ("fy_phone", "fy_nobody")] == [403, 401]
+    consent(stack, "")
+    assert asked(stack, "user_id=anna", "fy_other").json()["said_at"] is None  # the same id in another app
+    assert asked(stack, "").json()["field"] == "user_id"
+
+
+def test_what_is_not_known_yet_is_not_answered(stack):
+    stack.waiting.append("events.account.v1")
+    assert asked(stack, "user_id=anna").status == 503

@@ -11,6 +11,7 @@ from functools import cache
 
 import httpx
 
+from foryou.analytics.consent import Hiding
 from foryou.analytics.engine import Engine
 from foryou.analytics.errors import QueryError
 from foryou.analytics.loader.container import pack, readable
@@ -80,11 +81,13 @@ class Loader:
         metrics: Metrics,
         turn: threading.RLock,
         *,
+        hiding: Hiding | None = None,
         batch_records: int = BATCH_RECORDS,
         gather_s: float = GATHER_S,
     ) -> None:
         self._feed, self._source, self._engine = feed, source, engine
         self._schema, self._file, self._metrics, self._turn = cache(schema), progress, metrics, turn
+        self._hiding = hiding
         self._batch_records, self._gather_s = batch_records, gather_s
         self._stopping = threading.Event()
         self._progress = progress.load()
@@ -122,6 +125,7 @@ class Loader:
         for remark in remarks:
             log.warning("the topic is not as it was left", extra={"topic": self._feed.topic, "remark": remark})
         if self._progress.plan is not None:
+            self._refuse_when_consents_are_unknown()
             self._load(self._source.fetch_range(self._progress.plan.ranges), self._progress.plan)
         self._file.save(self._progress)
         self._source.start(self._progress.next)
@@ -130,6 +134,7 @@ class Loader:
 
     def step(self) -> int:
         """Loads one range; returns how many records were read. Raises SourceUnavailableError and QueryError."""
+        self._refuse_when_consents_are_unknown()
         records = self._source.fetch(self._batch_records, self._gather_s)
         if records:
             self._load(records, _plan(self._progress, records))
@@ -142,6 +147,11 @@ class Loader:
         with self._turn:
             if self._progress.plan is not None and self._progress.plan.staged:
                 self._add(self._progress.plan)
+
+    def _refuse_when_consents_are_unknown(self) -> None:
+        lacks = self._hiding.withheld.waiting_for() if self._hiding is not None else None
+        if lacks is not None:
+            raise SourceUnavailableError(lacks)
 
     def _look(self) -> None:
         topic_id, held = self._source.describe()
@@ -191,6 +201,9 @@ class Loader:
         self._truncate(self._feed.planned)
         settings = {name: _ONE_BLOCK[name] for name in _ONE_BLOCK if name != "max_threads"}
         self._engine.query(statement(self._feed.plan), settings=settings)
+        if self._hiding is not None:
+            self._hiding.in_staged(self._feed.table, self._feed.planned)
+        self._truncate(self._feed.read)  # in it, people are not hidden
         return int(self._engine.query("SELECT count() FROM {t:Identifier}", params={"t": self._feed.planned}).text)
 
     def _add(self, plan: Plan) -> None:

@@ -14,7 +14,7 @@ SELECT
     countIf(event_type = 'view_end' AND coalesce(e.watch_ms, 2000) < 2000
         AND coalesce(duration_ms, video_duration_ms, 2001) > 2000) AS skips,
     countIf(e.flagged) AS flagged,
-    uniqExactState(user_key) AS people,
+    uniqExactStateIf(user_key, user_key != '') AS people,
     max(e.as_of) AS as_of
 FROM {source:Identifier} AS e
 GROUP BY app_id, day, minute, event_type, category, region, origin

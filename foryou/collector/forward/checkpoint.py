@@ -13,6 +13,11 @@ NAME = "forwarded.json"
 RESEND = "resend"  # a file of this name asks the forwarder to send all that is kept once more
 
 
+def name_of(residence: str) -> str:
+    """The file of a residence elsewhere."""
+    return f"forwarded.{residence}.json"
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Everything before `offset` of `segment` (a file's name) is in the topics with these ids. `boot`: of which start
@@ -25,18 +30,19 @@ class Checkpoint:
     boot: str = ""
     waiting_for: list[str] = field(default_factory=list)
     at_ms: int = 0
+    rules: str = ""  # a fingerprint of the residency that records went by
 
 
-def load(folder: Path) -> Checkpoint:
+def load(folder: Path, name: str = NAME) -> Checkpoint:
     """The checkpoint; the log's beginning when there is none that can be read."""
     try:
-        return msgspec.json.decode((folder / NAME).read_bytes(), type=Checkpoint)
+        return msgspec.json.decode((folder / name).read_bytes(), type=Checkpoint)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return Checkpoint()
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
+def save(folder: Path, checkpoint: Checkpoint, name: str = NAME) -> None:
     """Replaces the checkpoint: a reader, or a kill in between, sees the old or the new one."""
-    draft = folder / f".{NAME}.{os.getpid()}"
+    draft = folder / f".{name}.{os.getpid()}"
     draft.write_bytes(msgspec.json.encode(checkpoint))
-    draft.replace(folder / NAME)
+    draft.replace(folder / name)

@@ -8,13 +8,14 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from foryou.collector.forward import checkpoint as checkpoints
+from foryou.collector.forward.checkpoint import Checkpoint
 from foryou.collector.forward.sender import Away, Sender, Unwanted
 from foryou.collector.log import event_log
 from foryou.collector.log.disk_log import QUOTA_BYTES
@@ -22,7 +23,8 @@ from foryou.collector.log.event_log import LogRecord
 from foryou.collector.log.frames import Bad, Frame
 from foryou.collector.log.segments import ASIDE, Position, Segment, bytes_in, segments, set_aside, size_of
 from foryou.collector.log.tail import Piece, Tail
-from foryou.contract.codec import Encoder
+from foryou.contract.codec import Encoder, Record
+from foryou.contract.residence import HOME
 from foryou.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -38,8 +40,35 @@ ROUND_S, ROUND_MOST_S = 0.01, 0.05  # between two rounds, and thrice what a roun
 MANY = 200  # posts in a round: there is more behind them, and nothing to wait for
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of the log a forwarder carries: the records for which `mine` holds (None: all), under their topic's name
+    with `suffix`. `rules` tells one way of dividing the log from another; `beside` are the checkpoints of the others.
+
+    The one at home looks after the log: it deletes what all have, and keeps what is in no record at all.
+    """
+
+    residence: str = HOME
+    mine: Callable[[Record], bool] | None = None
+    suffix: str = ""
+    rules: str = ""
+    beside: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name of its checkpoint."""
+        return checkpoints.NAME if self.residence == HOME else checkpoints.name_of(self.residence)
+
+    @property
+    def resend(self) -> str:
+        """The name of the file that asks for everything once more."""
+        return checkpoints.RESEND if self.residence == HOME else f"{checkpoints.RESEND}.{self.residence}"
+
+
 class Forwarder:
-    """One log, one Kafka. `connect` opens a session (raises Away); `encoders` is None until the registry answers."""
+    """One log, one Kafka; several share a log when records live in several. `connect` opens a session (raises Away);
+    `encoders` is None until the registry answers.
+    """
 
     def __init__(
         self,
@@ -52,14 +81,20 @@ class Forwarder:
         quota_bytes: int = QUOTA_BYTES,
         boot: str = "",
         clock_s: Callable[[], float] = time.time,
+        share: Share | None = None,
     ) -> None:
+        self._share = share or Share()
         self._folder, self._connect, self._encoders = folder, connect, encoders
         self._keep_s, self._clock_s = keep_s, clock_s
         self._crowded_bytes = int(CROWDED * quota_bytes)
         self._metrics = metrics
-        self._behind = metrics.gauge("foryou_forwarder_behind_bytes")
-        self._up = metrics.gauge("foryou_forwarder_kafka_up")
-        self._checkpoint = checkpoints.load(folder)
+        self._at_home = self._share.residence == HOME
+        told = {} if self._at_home else {"residence": self._share.residence}
+        kind = "" if self._at_home else "residence_"
+        self._behind = metrics.gauge(f"foryou_forwarder_{kind}behind_bytes", **told)
+        self._up = metrics.gauge(f"foryou_forwarder_{kind}kafka_up", **told)
+        self._checkpoint = checkpoints.load(folder, self._share.file)
+        self._divided_anew = self._checkpoint.rules != self._share.rules
         self._rebooted = self._checkpoint.boot not in ("", boot)
         self._boot = boot  # into the checkpoint once that was acted upon: a kill before must not forget it
         self._saved_s = self._tidied_s = 0.0
@@ -68,6 +103,7 @@ class Forwarder:
         self._expected: tuple[int, int] | None = None  # (segment, number) of the frame that comes next
         self._lacks: list[str] = ["kafka"]
         self._stop = threading.Event()
+        self._told: dict[str, str] = told
 
     def waiting_for(self) -> list[str]:
         """What the forwarder lacks to go on."""
@@ -96,19 +132,20 @@ class Forwarder:
         sender = None
         try:
             sender = self._connect()
-            self._meet(sender.topic_ids(sorted(encoders)), encoders)
+            names = sorted(name + self._share.suffix for name in encoders)
+            self._meet(sender.topic_ids(names), names)
             self._forward(sender, encoders, until)
         except Away as away:
             if not self._stop.is_set():
-                log.warning("kafka is away", extra={"error": str(away)})
+                log.warning("kafka is away", extra={"error": str(away), **self._told})
                 self._wait_for("kafka")
         finally:
             if sender is not None:
                 sender.close()
 
-    def _meet(self, found: Mapping[str, str], encoders: Mapping[str, Encoder]) -> None:
+    def _meet(self, found: Mapping[str, str], wanted: Collection[str]) -> None:
         """Is it the Kafka that took what the checkpoint says? A new one gets all that is kept."""
-        missing = sorted(set(encoders) - set(found))
+        missing = sorted(set(wanted) - set(found))
         if missing:
             raise Away(f"it has no topic {missing[0]}")
         known = self._checkpoint.topics
@@ -119,11 +156,18 @@ class Forwarder:
         elif self._rebooted:
             log.warning("the machine was started anew: all that is kept is sent again")  # a broker acks before it syncs
             self._again()
-        self._rebooted = False
-        self._checkpoint = replace(self._checkpoint, topics=dict(found), boot=self._boot)
+        elif self._divided_anew:
+            log.warning("residency is another than before: all that is kept is sent again", extra=self._told)
+            self._again()
+        self._rebooted = self._divided_anew = False
+        topics, rules = dict(found), self._share.rules
+        self._checkpoint = replace(self._checkpoint, topics=topics, boot=self._boot, rules=rules)
         self._lacks = []
         self._up.set(1)
-        log.info("kafka is there", extra={"segment": self._checkpoint.segment, "offset": self._checkpoint.offset})
+        log.info(
+            "kafka is there",
+            extra={"segment": self._checkpoint.segment, "offset": self._checkpoint.offset, **self._told},
+        )
 
     def _again(self) -> None:
         self._checkpoint = replace(self._checkpoint, segment="", offset=0)
@@ -156,14 +200,16 @@ class Forwarder:
             self._again()
         return place or Position()
 
-    def _place(self, there: list[Segment]) -> Position | None:
-        if not self._checkpoint.segment:
+    def _place(self, there: list[Segment], told: Checkpoint | None = None) -> Position | None:
+        told = told or self._checkpoint
+        if not told.segment:
             return Position()
-        at = [each.number for each in there if each.path.name == self._checkpoint.segment]
-        return Position(at[0], self._checkpoint.offset) if at else None
+        at = [each.number for each in there if each.path.name == told.segment]
+        return Position(at[0], told.offset) if at else None
 
     def _send(self, piece: Piece, sender: Sender, encoders: Mapping[str, Encoder]) -> None:
         """Sends a piece of a segment, waits until Kafka has it, and remembers that."""
+        mine, suffix = self._share.mine, self._share.suffix
         sent: dict[str, int] = {}
         for found in piece.found:
             if isinstance(found, Bad):
@@ -171,10 +217,13 @@ class Forwarder:
                 continue
             self._count_missing(piece.segment, found)
             for record in self._records(piece.segment, found):
+                if mine is not None and not mine(record.record):
+                    continue
                 value = self._encode(record, encoders)
                 if value is not None:
-                    sender.send(record.topic, record.key, value)
-                    sent[record.topic] = sent.get(record.topic, 0) + 1
+                    topic = record.topic + suffix if suffix else record.topic
+                    sender.send(topic, record.key, value)
+                    sent[topic] = sent.get(topic, 0) + 1
         for unwanted in sender.flush():
             self._keep_unwanted(unwanted)
         for topic, count in sent.items():
@@ -203,6 +252,8 @@ class Forwarder:
             return []
 
     def _keep_bad(self, segment: Segment, bad: Bad) -> None:
+        if not self._at_home:
+            return
         self._metrics.counter("foryou_forwarder_bad_bytes_total").inc(bad.end - bad.at)
         with segment.path.open("rb") as file:
             file.seek(bad.at)
@@ -212,6 +263,8 @@ class Forwarder:
         log.error("bytes in the log are no frame and are set aside", extra=told)
 
     def _count_missing(self, segment: Segment, frame: Frame) -> None:
+        if not self._at_home:
+            return
         if self._expected is not None and self._expected[0] == segment.number and frame.number > self._expected[1]:
             missing = frame.number - self._expected[1]
             self._metrics.counter("foryou_forwarder_lost_frames_total").inc(missing)
@@ -244,7 +297,7 @@ class Forwarder:
         self._saved_s = now_s
         told = replace(self._checkpoint, waiting_for=self._lacks, at_ms=int(now_s * 1000))
         try:
-            checkpoints.save(self._folder, told)
+            checkpoints.save(self._folder, told, self._share.file)
         except OSError as error:  # a full disk: going on is what makes room
             log.warning("the checkpoint cannot be written", extra={"error": str(error)})
             self._disk_full = True
@@ -260,9 +313,28 @@ class Forwarder:
         there = segments(self._folder)
         place = self._place(there) or Position()
         self._behind.set(sum(size_of(each.path) for each in there if each.number >= place.segment) - place.offset)
+        if self._at_home:
+            self._delete(there, min(self._needed(there), default=place.segment), now_s)
+        if not (self._folder / self._share.resend).exists():
+            return False
+        for name in self._share.beside:  # before the word is taken away: a kill must not lose it
+            (self._folder / f"{checkpoints.RESEND}.{name}").touch()
+        (self._folder / self._share.resend).unlink()
+        log.warning("asked to send all that is kept once more", extra=self._told)
+        self._again()
+        return True
+
+    def _needed(self, there: list[Segment]) -> Iterator[int]:
+        """The first segment that each of those who share the log may still have to read."""
+        for name in (HOME, *self._share.beside):
+            told = self._checkpoint if name == HOME else checkpoints.load(self._folder, checkpoints.name_of(name))
+            place = self._place(there, told) if told.rules == self._share.rules else None
+            yield place.segment if place is not None else 0
+
+    def _delete(self, there: list[Segment], needed: int, now_s: float) -> None:
         too_many = bytes_in(self._folder) - self._crowded_bytes
         for segment in there[:-1]:
-            if segment.number >= place.segment:
+            if segment.number >= needed:
                 break
             kept_s = now_s - self._done_s.setdefault(segment.number, now_s)
             if kept_s >= self._keep_s or too_many > 0 or self._disk_full:
@@ -272,9 +344,3 @@ class Forwarder:
         for path in (self._folder / ASIDE).glob("*"):
             if now_s - path.stat().st_mtime > ASIDE_KEEP_S:
                 path.unlink(missing_ok=True)
-        if not (self._folder / checkpoints.RESEND).exists():
-            return False
-        (self._folder / checkpoints.RESEND).unlink()
-        log.warning("asked to send all that is kept once more")
-        self._again()
-        return True

@@ -1,12 +1,17 @@
 """Who has not agreed to personalisation gets a feed that knows nothing of what they did."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foryou.ranker.consents import Consents
+from foryou.contract.consent import Purpose
 from foryou.ranker.pipeline import IMPERSONAL
 from foryou.ranker.testing import APP, NOW, page_of, published, relation, small_world
+from foryou.service import gate_settings
+from foryou.service.consents import Consents, Standing
+from foryou.service.gate_settings import ConsentTable
 
 ME = "uk_me"
 
@@ -39,11 +44,51 @@ def account(consent=None, jurisdiction=None, time=NOW, event_id="e", user_key=ME
 def test_said_beats_unsaid_and_the_law_of_the_place_decides_for_who_said_nothing(consent, jurisdiction, agreed):
     consents = Consents()
     consents.apply(account(consent, jurisdiction))
-    assert consents.personalisation(ME) is agreed
+    assert consents.to(Purpose.PERSONALISATION, ME) is agreed
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize(
+    ("jurisdiction", "said", "otherwise", "agreed"),
+    [
+        ("gdpr", None, "opt_out", False),
+        ("ccpa", None, "opt_in", True),
+        ("narnia", None, "opt_out", True),
+        ("narnia", None, "opt_in", False),
+        (None, None, "opt_in", False),
+        ("ccpa", "", "opt_out", False),
+        ("gdpr", "ads,analytics,personalisation", "opt_in", True),
+    ],
+)
+def test_one_rule_for_every_purpose_and_jurisdiction(purpose, jurisdiction, said, otherwise, agreed):
+    law = ConsentTable(("GDPR",), ("CCPA",), otherwise).law()
+    assert law.consents(purpose, jurisdiction, said) is agreed
+
+
+def test_what_is_known_of_a_person_says_since_when():
+    consents = Consents()
+    consents.apply(account(None, "GDPR"))
+    consents.apply(account("advertising", None, NOW + 1))
+    wanted = {Purpose.ANALYTICS: False, Purpose.PERSONALISATION: False, Purpose.ADS: True}
+    assert consents.standing(ME) == Standing(wanted, "GDPR", NOW + 1, NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('otherwise = "maybe"', 'say "opt_in" or "opt_out"'),
+        ('opt_out = ["Gdpr"]', "'gdpr' is in opt_in and in opt_out: leave it in one of them"),
+        ("purposes = []", "purposes"),
+    ],
+)
+def test_a_table_that_says_nothing_clear_is_refused_with_a_remedy(tmp_path, said, told):
+    (tmp_path / "gate.toml").write_text(f"[consent]\n{said}\n")
+    with pytest.raises(ValueError, match=r"gate\.toml.*" + re.escape(told)):
+        gate_settings.load(tmp_path / "gate.toml")
 
 
 def test_a_person_nobody_heard_of_has_not_refused():
-    assert Consents().personalisation("uk_nobody")
+    assert Consents().to(Purpose.PERSONALISATION, "uk_nobody")
 
 
 @given(st.permutations([("personalisation", 1), ("", 2), ("personalisation", 3), ("analytics", 4)]))
@@ -52,20 +97,20 @@ def test_the_newest_word_counts_in_whatever_order_words_arrive(words):
     for consent, time in words:
         consents.apply(account(consent, time=NOW + time))
         consents.apply(account(None, time=NOW + 9))  # a change that says nothing of it changes nothing of it
-    assert not consents.personalisation(ME)
+    assert not consents.to(Purpose.PERSONALISATION, ME)
 
 
 def test_a_clock_that_runs_ahead_does_not_hold_a_consent_for_ever():
     consents = Consents()
     consents.apply({**account("personalisation"), "event_time": NOW + 10**9})
     consents.apply(account("", time=NOW + 1))
-    assert not consents.personalisation(ME)
+    assert not consents.to(Purpose.PERSONALISATION, ME)
 
 
 def test_of_one_person_the_other_learns_nothing():
     consents = Consents()
     consents.apply(account("", user_key="uk_other"))
-    assert consents.personalisation(ME)
+    assert consents.to(Purpose.PERSONALISATION, ME)
 
 
 def test_the_impersonal_page_is_the_same_whatever_the_viewer_did():

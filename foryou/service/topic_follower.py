@@ -1,4 +1,4 @@
-"""Reads one topic into memory: all of it at the start, then as it grows. No consumer group: each ranker reads all."""
+"""Reads one topic into memory: all of it at the start, then as it grows. No consumer group: each process reads all."""
 
 import logging
 import threading
@@ -37,6 +37,7 @@ class TopicFollower:
         *,
         tick: Callable[[], None] = lambda: None,
         after: Sequence["TopicFollower"] = (),
+        process: str = "ranker",
     ) -> None:
         self._thread = threading.Thread(target=self._run, name=f"follow {topic}", daemon=True)
         self.topic = topic
@@ -45,13 +46,13 @@ class TopicFollower:
         self.undecodable = 0
         self.read = 0
         self._kafka, self._decode, self._apply = bootstrap, decode, apply
-        self._tick, self._after = tick, tuple(after)
+        self._tick, self._after, self._group = tick, tuple(after), f"foryou-{process}"
         self._stopping = threading.Event()
         self._partitions: set[int] = set()
         self._ended: set[int] = set()
         self._looked = 0.0
-        self._consumed = metrics.counter("foryou_ranker_consumed_total", topic=topic)
-        self._lag = metrics.gauge("foryou_ranker_lag_records", topic=topic)
+        self._consumed = metrics.counter(f"foryou_{process}_consumed_total", topic=topic)
+        self._lag = metrics.gauge(f"foryou_{process}_lag_records", topic=topic)
 
     def start(self) -> None:
         """Begins to read, in a thread of its own."""
@@ -79,7 +80,7 @@ class TopicFollower:
         consumer = Consumer(
             {
                 "bootstrap.servers": self._kafka,
-                "group.id": "foryou-ranker",  # librdkafka wants one; nothing is ever committed under it
+                "group.id": self._group,  # librdkafka wants one; nothing is ever committed under it
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,

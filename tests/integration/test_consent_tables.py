@@ -1,0 +1,200 @@
+"""Who does not consent to analytics is in no row that tells it: loaded, replaced by the night, or there before."""
+
+import threading
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from foryou.analytics import migrations
+from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
+from foryou.analytics.embedded import Embedded
+from foryou.analytics.loader.loader import SERVED
+from foryou.analytics.loader.source import MemorySource, SourceUnavailableError
+from foryou.analytics.nightly import Nightly
+from foryou.service.gate_settings import ConsentTable
+from foryou.service.metrics import Metrics
+from tests.integration.test_analytics_tables import (
+    DAY,
+    ENCODE,
+    ENCODE_FEED,
+    HOUR,
+    MADE,
+    NOON,
+    batch_row,
+    empty,
+    event,
+    feed,
+    load,
+    loader_of,
+    numbers,
+    publish,
+    topic_of,
+)
+
+SHE, HE = "person1", "person2"
+WHOSE = "SELECT DISTINCT user_key FROM events WHERE user_key IN ('', 'person1', 'person2') ORDER BY user_key"
+LINKS = """SELECT count() FROM events WHERE user_key = '' AND (device_key IS NOT NULL OR session_id IS NOT NULL
+    OR seq IS NOT NULL OR impression_id IS NOT NULL OR request_id IS NOT NULL OR query IS NOT NULL
+    OR notEmpty(properties) OR cancels_event_id IS NOT NULL)"""
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    engine = Embedded(tmp_path_factory.mktemp("clickhouse"))
+    migrations.apply(engine, migrations.load())
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def engine(opened):
+    empty(opened)
+    return opened
+
+
+def word(user_key, consent=None, jurisdiction=None, at=NOON):
+    said = {"consent": consent, "jurisdiction": jurisdiction}
+    return {"app_id": "demo", "user_key": user_key, "event_id": "e", "event_time": at, "received_at": at, **said}
+
+
+def withheld_of(*words):
+    withheld = Withheld()
+    for each in words:
+        withheld.apply(each)
+    return withheld
+
+
+def rich(number, **more):
+    told = {"device_key": "d", "session_id": "s", "seq": number, "request_id": "r", "impression_id": "i", "query": "q"}
+    return event(number) | told | {"cancels_event_id": "c"} | more
+
+
+def texts(engine, sql):
+    return engine.query(sql).text.split("\n")[:-1]
+
+
+def test_of_whom_has_withdrawn_rows_are_loaded_without_the_person_and_every_count_stays(engine, tmp_path):
+    rows = [rich(number, user_key=[SHE, HE, "person3"][number % 3]) for number in range(300)]
+    rows.append(rich(300, user_key=HE, event_type="follow", target_user_key=SHE))
+    hiding = Hiding(engine, withheld_of(word(SHE, "ads"), word("person3", None, "GDPR"), word(HE, None, "ccpa")))
+    load(engine, topic_of(rows), tmp_path, hiding=hiding)
+    assert texts(engine, WHOSE) == ["", HE]
+    assert numbers(engine, LINKS) == [(0,)]
+    assert numbers(engine, "SELECT count(), uniqExact(source_partition, source_offset) FROM events") == [(301, 301)]
+    assert numbers(engine, "SELECT countIf(target_user_key IS NOT NULL) FROM events") == [(0,)]
+    for view in ("per_minute", "per_hour", "per_day"):
+        assert numbers(engine, f"SELECT sum(events) FROM {view}") == [(301,)]
+    assert numbers(engine, "SELECT people, events FROM daily_active_people") == [(1, 301)]
+    assert numbers(engine, "SELECT cohort, people FROM retention") == [(1, 1)]
+    assert numbers(engine, "SELECT max(people) FROM video_performance") == [(1,)]
+    assert numbers(engine, "SELECT (SELECT count() FROM withheld) + (SELECT count() FROM events_read)") == [(0,)]
+
+
+def test_places_of_their_pages_tell_nobody_either(engine, tmp_path):
+    source = MemorySource(topic_id=f"topic{next(MADE)}")
+    for number in range(3):
+        source.append(ENCODE_FEED(feed(number) | {"user_key": [SHE, HE][number % 2]}))
+    load(engine, source, tmp_path, of=SERVED, hiding=Hiding(engine, withheld_of(word(SHE, ""))))
+    sql = "SELECT user_key, count(), countIf(notEmpty(features)), countIf(impression_id != '') FROM served GROUP BY 1"
+    assert texts(engine, f"{sql} ORDER BY 1") == ["\t6\t0\t0", f"{HE}\t3\t3\t3"]
+
+
+def test_where_no_word_is_a_no_a_person_nobody_heard_of_is_not_in_a_row(engine, tmp_path):
+    withheld = Withheld(ConsentTable((), (), "opt_in").law())
+    withheld.apply(word(HE, "analytics"))
+    load(engine, topic_of([rich(number, user_key=[SHE, HE][number % 2]) for number in range(9)]), tmp_path,
+         hiding=Hiding(engine, withheld))  # fmt: skip
+    assert texts(engine, WHOSE) == ["", HE]
+
+
+def test_who_withdraws_is_taken_out_of_what_lies_there_and_who_agrees_again_is_in_what_comes(engine, tmp_path):
+    withheld, metrics, turn = Withheld(), Metrics(), threading.RLock()
+    hiding = Hiding(engine, withheld)
+    hider = Hider(hiding, turn, metrics)
+    source = topic_of([rich(number, user_key=[SHE, HE][number % 2]) for number in range(100)])
+    load(engine, source, tmp_path, hiding=hiding, turn=turn)
+    assert (texts(engine, WHOSE), hider.step()) == ([SHE, HE], 0.0)
+
+    withheld.apply(word(SHE, "", at=NOON + 1))
+    assert hider.step() > 0
+    assert (texts(engine, WHOSE), numbers(engine, LINKS)) == (["", HE], [(0,)])
+    assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(100, 50)]
+
+    withheld.apply(word(SHE, "analytics", at=NOON + 2))
+    source.append(ENCODE(rich(100, user_key=SHE)))
+    load(engine, source, tmp_path, hiding=hiding, turn=turn)
+    assert hider.step() == 0.0
+    assert numbers(engine, "SELECT count(), countIf(user_key = 'person1') FROM events") == [(101, 1)]
+
+
+def test_the_night_says_what_the_loader_says_and_brings_nobody_back(engine, tmp_path):
+    words = word(SHE, "ads"), word(HE, "analytics")
+    rows = [rich(number, user_key=[SHE, HE][number % 2]) for number in range(60)]
+    late = [rich(number, user_key=[SHE, HE][number % 2], time=NOON + 2 * HOUR) for number in range(60, 70)]
+    late = [row | {"event_time": row["time"], "received_at": row["time"]} for row in late]
+    load(
+        engine, topic_of([*rows, *late]), tmp_path / "before"
+    )  # she consented then: the rows beyond the cut-off are hers
+    publish(tmp_path / "publish", "events", [{**batch_row(0), **row} for row in rows])
+    parity = {"view": "v", "app_id": "demo", "facet": None, "tile_ms": 1, "tile_start": NOON, "causes": ["late"]}
+    publish(
+        tmp_path / "publish", "parity", [{**parity, "entity": each, "speed": "{}", "batch": "{}"} for each in (SHE, HE)]
+    )
+    publish(tmp_path / "publish", "served", [feed(1) | {"user_key": SHE}], files=1)
+    hiding = Hiding(engine, withheld_of(*words))
+    Nightly(engine, tmp_path / "publish", threading.RLock(), hiding=hiding).replace(DAY, NOON + HOUR)
+    assert (texts(engine, WHOSE), numbers(engine, LINKS)) == (["", HE], [(0,)])
+    assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(70, 35)]
+    assert numbers(engine, "SELECT people, events FROM daily_active_people") == [(1, 70)]
+    assert texts(engine, "SELECT entity FROM parity") == [HE]
+    assert texts(engine, "SELECT DISTINCT user_key FROM served") == [""]
+    by_night = sorted(texts(engine, "SELECT event_id, user_key, region FROM events"))
+
+    empty(engine)
+    load(engine, topic_of([*rows, *late]), tmp_path / "after", hiding=hiding)
+    assert sorted(texts(engine, "SELECT event_id, user_key, region FROM events")) == by_night
+
+
+def test_what_an_import_says_of_consent_counts_too(engine, tmp_path):
+    (tmp_path / ACCOUNTS).mkdir()
+    pq.write_table(pa.Table.from_pylist([word(SHE, ""), word(HE)]), tmp_path / ACCOUNTS / "part-0.parquet")
+    withheld = withheld_of(word(HE, ""), word(HE, "analytics", at=NOON + 1))
+    withheld.read(tmp_path / ACCOUNTS)
+    withheld.read(tmp_path / "there is none")
+    assert withheld.among([("demo", SHE), ("demo", HE), ("other", SHE)]) == [("demo", SHE)]
+    assert set(withheld.take_news()) == {("demo", SHE)}
+
+
+def test_nothing_is_loaded_while_it_is_not_known_who_consents(engine, tmp_path):
+    lacks = "the end of events.account.v1"
+    loader = loader_of(engine, topic_of([event(1)]), tmp_path, hiding=Hiding(engine, Withheld(None, lambda: lacks)))
+    loader.start()
+    with pytest.raises(SourceUnavailableError, match=lacks):
+        loader.step()
+    assert numbers(engine, "SELECT count() FROM events") == [(0,)]
+
+
+def test_a_hider_that_fails_tries_again(engine, tmp_path):
+    class Broken:
+        def query(self, *args, **named):
+            raise engine_error
+
+        insert = query
+
+    from foryou.analytics.errors import QueryError
+
+    engine_error = QueryError(241, "MEMORY_LIMIT_EXCEEDED", "no room")
+    withheld = Withheld()
+    load(engine, topic_of([event(1, user_key=SHE)]), tmp_path)
+    withheld.apply(word(SHE, ""))
+    assert Hider(Hiding(Broken(), withheld), threading.RLock(), Metrics()).step() > 0
+    hider = Hider(Hiding(engine, withheld), threading.RLock(), Metrics())
+    hider.start()
+    began = time.monotonic()
+    while texts(engine, WHOSE) != [""] and time.monotonic() - began < 10:
+        time.sleep(0.02)
+    hider.stop()
+    hider.join()
+    assert texts(engine, WHOSE) == [""]
