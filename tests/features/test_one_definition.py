@@ -85,8 +85,8 @@ def strings_in(python):
             yield node.value
 
 
-# What the night and analysts count (trends, rollups, parity, bots) are reports: no model reads them as a feature.
-REPORTS = (ROOT / "foryou" / "lake", ROOT / "foryou" / "analytics")
+# What the night, analysts and the ledger count (trends, rollups, parity, bots) are reports: no model reads them.
+REPORTS = (ROOT / "foryou" / "lake", ROOT / "foryou" / "analytics", ROOT / "foryou" / "cli" / "ledger.py")
 SOURCES = [
     path
     for top in ("foryou", "jobs")
