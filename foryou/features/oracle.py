@@ -126,7 +126,7 @@ def _watch(row: dict[str, Any], largest: dict[tuple[str, str, str, str], Watch],
 
 
 class Contribution(NamedTuple):
-    """What a row adds to tiles: itself (sign +1), or the withdrawal of an earlier 'on' or watch time (−1) at its time."""
+    """What a row adds to tiles: itself (sign +1), or the withdrawal of an earlier row (−1) at that one's time."""
 
     sign: int
     time: int

@@ -15,8 +15,8 @@ from foryou.features.operations import DAY, HOUR, MINUTE
 START = 1_800_000_000_000 // DAY * DAY
 
 _TYPES = {
-    "view_end": 30, "play_progress": 20, "play_start": 20, "impression": 10, "like": 14, "unlike": 8, "share": 4, "unshare": 3, "comment": 3,
-    "not_interested": 2, "follow": 2, "unfollow": 1, "network_change": 2, "app_open": 1,
+    "view_end": 30, "play_progress": 20, "play_start": 20, "impression": 10, "like": 14, "unlike": 8, "share": 4,
+    "unshare": 3, "comment": 3, "not_interested": 2, "follow": 2, "unfollow": 1, "network_change": 2, "app_open": 1,
 }  # fmt: skip
 _OF_NO_VIDEO = {"follow", "unfollow", "network_change", "app_open"}
 _LATE = (*[0] * 20, 1000, MINUTE, 10 * MINUTE, 2 * HOUR, 10 * HOUR, DAY + 1, 30 * HOUR)

@@ -26,8 +26,8 @@ MOST_PER_HOUR = 2_000  # a person who swipes every 2 s makes 1,800 views an hour
 
 @dataclass(frozen=True)
 class Silver:
-    """The tables that clean rows are made from; `events` of the days wanted, `words` on plays of those and the days beside
-    them (a play that runs over midnight; no other is withdrawn within the bound), the rest of all days."""
+    """The tables that clean rows are made from: `events` of the days wanted, `words` on plays of those and the days
+    beside them (within the bound no play is withdrawn from further away), the rest of all days."""
 
     events: DataFrame
     words: DataFrame

@@ -20,8 +20,8 @@ def tiles(view: View, clean: DataFrame) -> DataFrame:
 
 
 def contributions(clean: DataFrame) -> DataFrame:
-    """What clean rows of the batch layer add to tiles. A word that no longer stands adds nothing, so there is nothing to
-    withdraw: every row counts for itself."""
+    """What clean rows of the batch layer add to tiles. A word that no longer stands adds nothing, so there is nothing
+    to withdraw: every row counts for itself."""
     itself = {"sign": F.lit(1), "tile_time": F.col("time"), "salted_by": F.col("event_id")}
     return clean.withColumns({**itself, "withdrawn_ms": F.lit(None).cast("bigint")})
 

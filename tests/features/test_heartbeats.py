@@ -145,7 +145,8 @@ def test_every_salt_is_a_function_of_its_events_alone(view, seed):
     """A restored job may meet heartbeats in another order; what it leaves alone must be right already."""
     rng = Random(seed)
     events = [
-        beat(n, rng.randrange(8) * 10 * SECOND, NOON + rng.randrange(HOUR), impression_id=f"i{n % 3}") for n in range(30)
+        beat(n, rng.randrange(8) * 10 * SECOND, NOON + rng.randrange(HOUR), impression_id=f"i{n % 3}")
+        for n in range(30)
     ]
     expected = oracle.tiles(view, oracle.admit(events, DAY).clean)
     rng.shuffle(events)

@@ -32,7 +32,9 @@ COMMENTS = View(
     features=(
         Feature("comments_1h", "int64", WindowSum("comments", HOUR, MINUTE), "comments of the last hour"),
         Feature("comments_session", "int64", SessionSum("comments"), "comments in the open session"),
-        Feature("seen_ms_1h", "int64", WindowSum("seen_ms", HOUR, MINUTE), "length of what was shown in the last hour, ms"),
+        Feature(
+            "seen_ms_1h", "int64", WindowSum("seen_ms", HOUR, MINUTE), "length of what was shown in the last hour, ms"
+        ),
         Feature("seconds_since_comment", "float64", SecondsSince("commented"), "seconds since the last comment"),
     ),
 )

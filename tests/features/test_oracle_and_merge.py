@@ -25,8 +25,8 @@ times = st.builds(
     st.sampled_from([-1, 0, 1, 59_999]),
 )
 types = st.sampled_from(
-    ["view_end"] * 4 + ["play_progress"] * 4 + ["play_start", "impression", "like", "like", "unlike", "share", "unshare", "comment"]
-    + ["not_interested", "app_open", "network_change", "follow"]
+    ["view_end"] * 4 + ["play_progress"] * 4 + ["play_start", "impression", "like", "like", "unlike", "share"]
+    + ["unshare", "comment", "not_interested", "app_open", "network_change", "follow"]
 )  # fmt: skip
 
 

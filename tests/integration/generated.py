@@ -39,7 +39,7 @@ def actions(
     app_id: str, seed: int, count: int, now_ms: int, people: int = 2_000, catalogue: int = 1_000
 ) -> Iterator[Event]:
     """`count` first copies, received within the last `count` ms before `now_ms`, with late ones, repeats, relations
-    and heartbeats in every order. A repeat comes after its original, up to thousands of events later; received_at grows.
+    and plays in every order. A repeat comes after its original, up to thousands of events later; received_at grows.
     """
     rng = random.Random(seed)
     recent: list[Event] = []

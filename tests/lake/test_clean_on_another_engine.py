@@ -1,4 +1,4 @@
-"""clean.sql, run by DuckDB: which words on relations and plays stand, without a JVM. tests/integration does it with Spark."""
+"""clean.sql, run by DuckDB: which words on relations and plays stand. tests/integration does it with Spark itself."""
 
 import duckdb
 import pyarrow as pa

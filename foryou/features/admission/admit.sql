@@ -21,9 +21,10 @@ WHERE NOT is_late;
 -- view: worded
 -- What an event says about a state, as a word that sorts by (time, event_id): the largest word is the newest. Watch time is
 -- such a state of an impression and its video; its words sort by (watch_ms, time, event_id), so that the largest is the
--- most that was watched. The door takes a day of it at most, which is 8 digits.
+-- most that was watched. The door takes a day of it at most, which is 8 digits. A state that was saved holds such words:
+-- whoever changes them makes every saved word larger or smaller than the new ones.
 SELECT *,
-       CONCAT(LPAD(CAST(CASE WHEN relation = 'watch' THEN COALESCE(watch_ms, 0) ELSE 0 END AS STRING), 8, '0'),
+       CONCAT(CASE WHEN relation = 'watch' THEN LPAD(CAST(COALESCE(watch_ms, 0) AS STRING), 8, '0') ELSE '' END,
               LPAD(CAST(`time` AS STRING), 14, '0'), event_id, CASE WHEN switches_on THEN '+' ELSE '-' END) AS word
 FROM (
   SELECT *,
@@ -68,17 +69,17 @@ SELECT *,
          WHEN newest IS NOT NULL THEN 0
          WHEN event_type = 'view_end' THEN 1
        END AS relation_on,
-       CASE WHEN withdraws THEN CAST(SUBSTRING(previous FROM 9 FOR 14) AS BIGINT) END AS cancels_time,
-       CASE WHEN withdraws THEN SUBSTRING(previous FROM 23 FOR CHAR_LENGTH(previous) - 23) END AS cancels_event_id,
+       CASE WHEN withdraws THEN CAST(SUBSTRING(said FROM 1 FOR 14) AS BIGINT) END AS cancels_time,
+       CASE WHEN withdraws THEN SUBSTRING(said FROM 15 FOR CHAR_LENGTH(said) - 15) END AS cancels_event_id,
        CASE WHEN withdraws AND relation = 'watch' THEN CAST(SUBSTRING(previous FROM 1 FOR 8) AS BIGINT) END AS cancels_watch_ms
 FROM (
   SELECT *,
-         word = newest AND RIGHT(previous, 1) = '+'
-           AND received_at - CAST(SUBSTRING(previous FROM 9 FOR 14) AS BIGINT) <= :lateness_ms AS withdraws
+         word = newest AND RIGHT(said, 1) = '+'
+           AND received_at - CAST(SUBSTRING(said FROM 1 FOR 14) AS BIGINT) <= :lateness_ms AS withdraws
   FROM (
-    SELECT * FROM related
+    SELECT *, CASE WHEN relation = 'watch' THEN SUBSTRING(previous FROM 9) ELSE previous END AS said FROM related
     UNION ALL
-    SELECT *, CAST(NULL AS STRING) AS newest, CAST(NULL AS STRING) AS previous
+    SELECT *, CAST(NULL AS STRING) AS newest, CAST(NULL AS STRING) AS previous, CAST(NULL AS STRING) AS said
     FROM worded
     WHERE relation IS NULL OR object IS NULL
   )

@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from sqlglot import Dialect, exp
 
+from foryou.contract.relations import WATCH
 from foryou.contract.schemas import AvroSchema
 from foryou.features import predicate
 from foryou.features.compilers.avro import tile_schema
-from foryou.contract.relations import WATCH
 from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total, Watched
 from foryou.features.spec import View
 
@@ -97,8 +97,9 @@ def _aggregate(name: str, op: Operation, view: View, engine: Engine) -> Part:
             return exp.Sum(this=_when(about, _bigint(change), _bigint(exp.Literal.number(0))))
         case Watched():
             watched = exp.Coalesce(this=_column("watch_ms"), expressions=[exp.Literal.number(0)])
+            withdrawn = exp.Coalesce(this=_column("withdrawn_ms"), expressions=[exp.Literal.number(0)])
             holds = exp.EQ(this=_column("relation_on"), expression=exp.Literal.number(1))
-            change = _when(_applied(), _when(holds, watched, exp.Literal.number(0)), exp.Neg(this=_column("withdrawn_ms")))
+            change = _when(_applied(), _when(holds, watched, exp.Literal.number(0)), exp.Neg(this=withdrawn))
             about = exp.EQ(this=_column("relation"), expression=exp.Literal.string(WATCH))
             return exp.Sum(this=_when(about, _bigint(change), _bigint(exp.Literal.number(0))))
         case Latest(where):

@@ -1,6 +1,6 @@
 """What a person is doing now: the session, the last minutes, the last actions."""
 
-from foryou.features.definitions.signals import BY_A_PERSON, ENGAGED, SKIPPED, VIEWED, WATCHED
+from foryou.features.definitions.signals import BY_A_PERSON, ENGAGED, SKIPPED, WATCHED
 from foryou.features.operations import (
     DAY,
     HOUR,

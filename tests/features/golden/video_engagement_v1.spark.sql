@@ -17,7 +17,7 @@ SELECT
       THEN CAST(CASE
         WHEN `sign` = 1
         THEN CASE WHEN `relation_on` = 1 THEN COALESCE(`watch_ms`, 0) ELSE 0 END
-        ELSE -`withdrawn_ms`
+        ELSE -COALESCE(`withdrawn_ms`, 0)
       END AS BIGINT)
       ELSE CAST(0 AS BIGINT)
     END
