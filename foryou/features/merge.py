@@ -16,7 +16,17 @@ from typing import Any, cast
 
 import msgspec
 
-from foryou.features.operations import Action, Collect, Count, Latest, Operation, Toggle, Total, in_time_order
+from foryou.features.operations import (
+    Action,
+    Collect,
+    Count,
+    Latest,
+    Operation,
+    Toggle,
+    Total,
+    Watched,
+    in_time_order,
+)
 from foryou.features.reading import State, Tiles, readers
 from foryou.features.spec import TileKey, TileState, Value, View
 
@@ -138,7 +148,7 @@ def _plan(view: View) -> _Plan:
 
 def _type_of(op: Operation) -> Any:
     match op:
-        case Count() | Total() | Toggle():
+        case Count() | Total() | Toggle() | Watched():
             return int
         case Latest():
             return int | None
