@@ -49,6 +49,10 @@ integration: install install-clients ## only the tests with the real parts
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 --warm-up 60 $(ARGS)
 
+bench-heartbeats: install ## what a watched minute costs: processor time of each part under 1,000 heartbeats/s for 30 s
+	@$(MAIN)/foryou up && $(MAIN)/python -m bench.heartbeats $(ARGS)
+.PHONY: bench-heartbeats
+
 bench-ack: install ## POST to acknowledgement
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.collector_ack --rate 1000 --seconds 20 $(ARGS)
 

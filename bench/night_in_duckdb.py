@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from foryou.contract.relations import RELATIONS
+from foryou.contract.relations import RELATIONS, WATCH, WATCHING
 from foryou.contract.schemas import AvroSchema, schema
 from foryou.features.compilers.spark import EPOCH, spark_type
 from foryou.features.compilers.sql import Engine, Part, tile_query, to_sql
@@ -54,7 +54,7 @@ class NightInDuckDB:
         """Clean rows and every view's tiles, as Parquet files in `work`."""
         for name, kind in zip(("silver_events", "content", "account"), KINDS, strict=False):
             self._open(name, Path(kind.table(self._lake)), _empty(kind))
-        self._view("events", _first_copies(_with_relations("silver_events")))
+        self._view("events", _first_copies(_with_states("silver_events")))
         self._view("words", "SELECT * FROM events WHERE relation IS NOT NULL AND object IS NOT NULL")
         for name, query in clean_views():
             (text,) = sqlglot.transpile(query, read="spark", write="duckdb")
@@ -63,7 +63,7 @@ class NightInDuckDB:
             self._view(name, text)
         self._write("clean", "SELECT * FROM clean")
         self._view("written", f"SELECT * FROM read_parquet('{self._work}/clean.parquet')")
-        columns = '*, 1 AS sign, "time" AS tile_time, event_id AS salted_by'
+        columns = '*, 1 AS sign, "time" AS tile_time, event_id AS salted_by, NULL::BIGINT AS withdrawn_ms'
         self._view("contributions", f"SELECT {columns} FROM written")
         for view in VIEWS.values():
             self._write(view.full_name, to_sql(tile_query(view, DUCKDB, EPOCH), DUCKDB))
@@ -116,18 +116,20 @@ def _plain(view: View) -> str:
     return ", ".join(f"COALESCE(list_sort({name}), []) AS {name}" if name in lists else name for name in names)
 
 
-def _with_relations(table: str) -> str:
-    """As foryou.lake.clean.with_relations says it."""
-    kinds, objects, on = [], [], []
+def _with_states(table: str) -> str:
+    """As foryou.lake.clean.with_states says it."""
+    watching = f"event_type IN {WATCHING!r}"
+    kinds, on = [f"WHEN {watching} THEN '{WATCH}'"], [f"'{word}'" for word in WATCHING]
+    objects = [f"WHEN {watching} THEN CASE WHEN watch_ms IS NOT NULL THEN impression_id || '|' || video_id END"]
     for each in RELATIONS:
         spoken = ", ".join(f"'{word}'" for word in (each.on, each.off) if word)
         kinds.append(f"WHEN event_type IN ({spoken}) THEN '{each.name}'")
         objects.append(f"WHEN event_type IN ({spoken}) THEN {each.object}")
         on.append(f"'{each.on}'")
     kind, about = (f"CASE {' '.join(branches)} END" for branches in (kinds, objects))
-    return (
-        f"SELECT *, {kind} AS relation, {about} AS object, event_type IN ({', '.join(on)}) AS switches_on FROM {table}"
-    )
+    weight = f"CASE WHEN {watching} THEN watch_ms ELSE 0 END AS weight"
+    switches_on = f"event_type IN ({', '.join(on)}) AS switches_on"
+    return f"SELECT *, {kind} AS relation, {about} AS object, {switches_on}, {weight} FROM {table}"
 
 
 def _first_copies(rows: str) -> str:

@@ -233,7 +233,7 @@ class _TileKey:
 
 
 def _touched(row: Record) -> Iterator[tuple[View, list[_TileKey]]]:
-    """The tiles that an admitted event goes to: at its own time, and at the time of an 'on' that it withdraws."""
+    """The tiles that an admitted event goes to: at its own time, and at the time of what it withdraws."""
     times = [time for time in (row["time"], row["cancels_time"]) if time is not None]
     for view in VIEWS.values():
         if predicate.evaluate(view.where, row) is not True:
@@ -254,7 +254,8 @@ def _settled(found: list[Message], copies: int) -> bool:
 
 
 def _verdict(row: Record) -> dict[str, Any]:
-    wanted = ("category", "creator_key", "relation", "relation_on", "cancels_time", "source_partition", "source_offset")
+    of_state = ("relation", "relation_on", "cancels_time", "cancels_watch_ms")
+    wanted = ("category", "creator_key", *of_state, "source_partition", "source_offset")
     return {name: row[name] for name in wanted if row.get(name) is not None}
 
 

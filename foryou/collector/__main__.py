@@ -21,6 +21,7 @@ from foryou.service import logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.rsgi import Router, serve
+from foryou.service.scheduling import wake_soon
 from foryou.service.settings import Settings
 
 SILENT_MS = 5_000  # a forwarder that says nothing for so long is not running
@@ -30,6 +31,7 @@ SWITCH_S = 0.0005  # how long the door may keep the log's thread from the interp
 def main() -> None:
     """Wires and serves until SIGTERM."""
     logs.configure("collector")
+    wake_soon()
     try:
         settings = Settings.load(os.environ)
         gate, secrets = settings.gate(), settings.secrets()

@@ -173,6 +173,10 @@ class Door:
             raise unavailable(f"the events are not stored: {error}") from error
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
+        if len(verdicts) == 1 and isinstance(only := verdicts[0], Accepted) and only.flags is None and not only.removed:
+            self._counters["received"][only.lane].inc()
+            self._counters["accepted"][only.lane].inc()
+            return
         told = Counter((_what(verdict), _lane(verdict)) for verdict in verdicts)
         for (what, lane), count in told.items():
             self._counters["received"][lane].inc(count)

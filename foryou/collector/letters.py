@@ -20,8 +20,7 @@ ONE_EVENT = "event"
 _REPLAYS = uuid.UUID("6f1f0c3e-6a59-5d0e-9b1d-0a6a6e3f3a1d")  # a namespace: only that it stays the same matters
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where events came in. `replay_of`: the name of the dead letter that they are, refused `at_ms` (UTC); with
     `one_event`, its bytes are one event, whatever the content type says of the body that it was part of.
     """
@@ -46,9 +45,10 @@ def origin_of(request: Request, caller: Caller, kept_as: Way | None = None) -> O
     """Where a request's events come in; a replay only by who may replay. `kept_as`: the way of what is kept of one
     event, where that is not what came.
     """
-    kind, encoding = (request.headers.get(f"content-{what}") or "" for what in ("type", "encoding"))
+    said = request.headers.get
+    kind, encoding = said("content-type") or "", said("content-encoding") or ""
     way = kept_as or Way(request.method, request.path, kind[:256], encoding[:64])
-    replayed: str | None = request.headers.get(REPLAY_HEADER)
+    replayed: str | None = said(REPLAY_HEADER)
     if replayed is None or not caller.may(Scope.DLQ_REPLAY):
         return Origin(way)
     name, what, at = (*replayed.split(" "), "", "")[:3]

@@ -1,7 +1,5 @@
 """A body into the bytes of its events: one object, an array, or newline-delimited JSON. Each keeps its own bytes."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from foryou.contract.depth import TOKEN
@@ -14,8 +12,7 @@ _raw = msgspec.json.Decoder(msgspec.Raw)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """The events of one body, in order; `single`: the body was one event, so its refusal is the whole answer."""
 
     events: list[bytes]

@@ -1,4 +1,7 @@
-"""Relations: states that a person switches on and off. The newest word wins, in whatever order the words arrive."""
+"""Relations: states that a person switches on and off. The newest word wins, in whatever order the words arrive.
+
+A play's watch time is such a state, too: of an impression the largest that came counts, whichever event brought it.
+"""
 
 from dataclasses import dataclass
 
@@ -21,6 +24,10 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("hide_creator", "hide_creator", "unhide_creator", "target_user_key"),
     Relation("not_interested", "not_interested", None, "video_id"),
 )
+
+# No switch of a person's, so not among the relations: its register is the impression, its order (watch_ms, time, id).
+WATCH = "watch"
+WATCHING = ("play_progress", "view_end")
 
 _BY_TYPE = {t: r for r in RELATIONS for t in (r.on, r.off) if t is not None}
 

@@ -16,13 +16,23 @@ from typing import Any, cast
 
 import msgspec
 
-from foryou.features.operations import Action, Collect, Count, Latest, Operation, Toggle, Total, in_time_order
+from foryou.features.operations import (
+    Action,
+    Collect,
+    Count,
+    Latest,
+    Operation,
+    Toggle,
+    Total,
+    Watched,
+    in_time_order,
+)
 from foryou.features.reading import State, Tiles, readers
 from foryou.features.spec import TileKey, TileState, Value, View
 
 Row = dict[TileKey, State]
-# To be changed: a state that nobody looks at stays packed, as a tap changes one tile of some thirty. Reading all of them
-# was two fifths of what the store's writer did, and as many objects for the garbage collector to walk.
+# To be changed: a state that nobody looks at stays packed, as a tap changes one tile of some thirty. Reading all of
+# them was two fifths of what the store's writer did, and as many objects for the garbage collector to walk.
 Open = dict[TileKey, State | msgspec.Raw]
 
 BATCH_SALT = -1  # of a tile that the batch layer published; the stream's salts count from 0
@@ -138,7 +148,7 @@ def _plan(view: View) -> _Plan:
 
 def _type_of(op: Operation) -> Any:
     match op:
-        case Count() | Total() | Toggle():
+        case Count() | Total() | Toggle() | Watched():
             return int
         case Latest():
             return int | None

@@ -58,6 +58,18 @@ class Toggle:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """Watch time in ms: of every impression the largest that came, in the tile of the event that brought it; withdrawn
+    there when a larger one comes. A view_end without impression counts by itself."""
+
+    zero: ClassVar[int] = 0
+
+    @staticmethod
+    def merge(a: int, b: int) -> int:
+        return a + b
+
+
+@dataclass(frozen=True)
 class Latest:
     """Time of the newest row that satisfies `where` (UTC ms), None if there is none."""
 
@@ -111,7 +123,7 @@ def _total_order(action: Action) -> tuple[tuple[bool, Any], ...]:
     return tuple((value is not None, value) for value in action)
 
 
-Operation = Count | Total | Toggle | Latest | Collect
+Operation = Count | Total | Toggle | Watched | Latest | Collect
 
 
 @dataclass(frozen=True)

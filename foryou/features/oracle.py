@@ -13,7 +13,7 @@ from math import fsum
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from foryou.contract.relations import relation_of
+from foryou.contract.relations import WATCH, WATCHING, relation_of
 from foryou.contract.schemas import field_names
 from foryou.features.operations import (
     Affinity,
@@ -31,6 +31,7 @@ from foryou.features.operations import (
     Toggle,
     Total,
     Velocity,
+    Watched,
     WindowSum,
 )
 from foryou.features.predicate import evaluate
@@ -49,6 +50,14 @@ class Word(NamedTuple):
     on: bool
 
 
+class Watch(NamedTuple):
+    """The largest watch time of an impression, ms; of equal ones the later (time, event_id)."""
+
+    watch_ms: int
+    time: int
+    event_id: str
+
+
 @dataclass(frozen=True)
 class Admitted:
     """Every event once: clean (with time, relation, relation_on, cancels_time), a duplicate, or late."""
@@ -57,11 +66,12 @@ class Admitted:
     duplicate: list[Event]
     late: list[Event]
     relations: dict[tuple[str, str, str, str], Word]  # app_id, user_key, relation, object
+    watches: dict[tuple[str, str, str, str], Watch]  # app_id, user_key, impression_id, video_id
 
 
 def admit(events: Iterable[Event], bound: int) -> Admitted:
     """Judges events in order of arrival: late first (by more than `bound` ms), then second of its id, else clean."""
-    admitted = Admitted([], [], [], {})
+    admitted = Admitted([], [], [], {}, {})
     seen: set[tuple[str, str]] = set()
     for event in events:
         if event["received_at"] - event["event_time"] > bound:
@@ -70,31 +80,53 @@ def admit(events: Iterable[Event], bound: int) -> Admitted:
             admitted.duplicate.append(event)
         else:
             seen.add((event["app_id"], event["event_id"]))
-            admitted.clean.append(_clean(event, admitted.relations, bound))
+            admitted.clean.append(_clean(event, admitted, bound))
     return admitted
 
 
-def _clean(event: Event, newest: dict[tuple[str, str, str, str], Word], bound: int) -> dict[str, Any]:
+def _clean(event: Event, admitted: Admitted, bound: int) -> dict[str, Any]:
     row: dict[str, Any] = {**dict.fromkeys(field_names("clean")), **event}
     row["time"] = min(event["event_time"], event["received_at"])
-    row["relation"] = row["relation_on"] = row["cancels_time"] = row["cancels_event_id"] = None
-    relation = relation_of(event["event_type"])
+    row["relation"] = row["relation_on"] = None
+    row["cancels_time"] = row["cancels_event_id"] = row["cancels_watch_ms"] = None
+    if row["event_type"] in WATCHING:
+        _watch(row, admitted.watches, bound)
+    else:
+        _word(row, admitted.relations, bound)
+    return row
+
+
+def _word(row: dict[str, Any], newest: dict[tuple[str, str, str, str], Word], bound: int) -> None:
+    relation = relation_of(row["event_type"])
     if relation is None or row[relation.object] is None:
-        return row
+        return
     row["relation"], row["relation_on"] = relation.name, 0
     key = (row["app_id"], row["user_key"], relation.name, row[relation.object])
-    word = Word(row["time"], row["event_id"], event["event_type"] == relation.on)
+    word = Word(row["time"], row["event_id"], row["event_type"] == relation.on)
     before = newest.get(key)
     if before is None or word > before:
         newest[key] = word
         row["relation_on"] = int(word.on)
         if before is not None and before.on and row["received_at"] - before.time <= bound:
             row["cancels_time"], row["cancels_event_id"] = before.time, before.event_id
-    return row
+
+
+def _watch(row: dict[str, Any], largest: dict[tuple[str, str, str, str], Watch], bound: int) -> None:
+    """A larger watch time takes the place of the largest so far; without an impression only a view_end counts."""
+    row["relation"], row["relation_on"] = WATCH, int(row["event_type"] == "view_end")
+    if None in (row["impression_id"], row["video_id"], row["watch_ms"]):
+        return
+    key = (row["app_id"], row["user_key"], row["impression_id"], row["video_id"])
+    watch, before = Watch(row["watch_ms"], row["time"], row["event_id"]), largest.get(key)
+    row["relation_on"] = int(before is None or watch > before)
+    if row["relation_on"]:
+        largest[key] = watch
+        if before is not None and row["received_at"] - before.time <= bound:
+            row["cancels_watch_ms"], row["cancels_time"], row["cancels_event_id"] = before
 
 
 class Contribution(NamedTuple):
-    """What a row adds to tiles: itself (sign +1), or the withdrawal of an earlier 'on' (−1) at that one's time."""
+    """What a row adds to tiles: itself (sign +1), or the withdrawal of an earlier row (−1) at that one's time."""
 
     sign: int
     time: int
@@ -153,6 +185,12 @@ def _measure(op: Operation, part: list[Contribution]) -> Any:
         case Toggle(relation):
             about = [c for c in part if c.row["relation"] == relation]
             return sum(c.row["relation_on"] or 0 if c.sign == 1 else -1 for c in about)
+        case Watched():
+            watches = [c for c in part if c.row["relation"] == WATCH]
+            return sum(
+                (c.row["relation_on"] * (c.row["watch_ms"] or 0)) if c.sign == 1 else -c.row["cancels_watch_ms"]
+                for c in watches
+            )
         case Latest(where):
             return max((row["time"] for row in rows if evaluate(where, row)), default=None)
         case Collect():

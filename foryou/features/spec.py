@@ -29,6 +29,7 @@ from foryou.features.operations import (
     Toggle,
     Total,
     Velocity,
+    Watched,
     WindowSum,
 )
 
@@ -232,8 +233,8 @@ def _check_measure(view: View, measure: Measure) -> None:
 
 def _problem_of(view: View, read: Reading) -> str | None:
     ops = {m.name: type(m.op) for m in view.measures}
-    summed = (Count, Total, Toggle)
-    never_negative = (Count,)  # what is divided by; a Toggle may dip below 0, a Total may sum anything
+    summed = (Count, Total, Toggle, Watched)
+    never_negative = (Count,)  # what is divided by; a Toggle or Watched may dip below 0, a Total may sum anything
 
     def windows(*pairs: tuple[int, int]) -> str | None:
         kept = {r.ms: r.keep for r in view.tiles}

@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 from foryou.contract.events import TYPES, Lane
 from foryou.contract.lateness import LATENESS_BOUND_MS
 from foryou.features.admission import read_views
-from foryou.features.operations import Collect, Count, Latest, Toggle, Total
+from foryou.features.operations import Collect, Count, Latest, Toggle, Total, Watched
 from foryou.features.predicate import columns as columns_of
 from foryou.features.spec import View
-from foryou.lake.clean import with_relations, words
+from foryou.lake.clean import with_states, words
 from foryou.lake.days import DAY_MS, span, start_of
 from foryou.lake.publish import IN_FLIGHT_MS
 from foryou.lake.sql import FOLDER
@@ -63,7 +63,7 @@ class Batch:
         of_days = F.col("day").isin(*wanted)
         return cls(
             events=events,
-            words=words(with_relations(events)),
+            words=words(with_states(events)),
             content=read(lake.content),
             clean=read(lake.clean).where(of_days),
             taken=bronze.groupBy("topic", "partition").agg(F.max("offset").alias("offset")),
@@ -146,6 +146,6 @@ def _columns(view: View) -> set[str]:
                 read |= columns_of(column) | columns_of(where)
             case Collect() as op:
                 read |= {*op.fields, *columns_of(op.where)}.union(*(columns_of(flag) for _, flag in op.flags))
-            case Toggle():
+            case Toggle() | Watched():
                 pass
     return read

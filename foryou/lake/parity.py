@@ -20,11 +20,12 @@ from pyspark.sql import functions as F
 from foryou.features.compilers.avro import tile_schema
 from foryou.features.compilers.spark import EPOCH, SPARK, spark_type
 from foryou.features.compilers.sql import Engine, tile_query, to_sql
-from foryou.features.operations import Collect, Latest, Toggle
+from foryou.features.operations import Collect, Latest, Toggle, Watched
 from foryou.features.spec import View
 from foryou.lake.days import DAY_MS, start_of
 from foryou.lake.layers import Batch, Evidence, Speed, evidence
 from foryou.lake.parity_causes import CAUSES
+from foryou.lake.tiles import contributions
 
 _BY_EVENT = replace(SPARK, salt=lambda text, _: text)  # salted by the event's id: what each event adds to a tile
 
@@ -150,16 +151,16 @@ def _judged(
 
 def _added(counted: DataFrame, wanted: Sequence[date]) -> DataFrame:
     """What the speed layer's verdicts add to tiles of the days: events, and withdrawals of earlier ones."""
-    itself = {"sign": F.lit(1), "tile_time": F.col("time"), "salted_by": F.col("event_id")}
     taken_back = {"sign": F.lit(-1), "tile_time": F.col("cancels_time"), "salted_by": F.col("cancels_event_id")}
+    taken_back["withdrawn_ms"] = F.col("cancels_watch_ms")
     withdrawn = counted.where("cancels_time IS NOT NULL").withColumns(taken_back)
-    both = counted.withColumns(itself).unionByName(withdrawn)
+    both = contributions(counted).unionByName(withdrawn)
     return both.where(F.col("tile_time").between(start_of(wanted[0]), start_of(wanted[-1]) + DAY_MS - 1))
 
 
-def _tiles(view: View, contributions: DataFrame, engine: Engine = SPARK) -> DataFrame:
-    contributions.createOrReplaceTempView("contributions")
-    return contributions.sparkSession.sql(to_sql(tile_query(view, engine, EPOCH), engine))
+def _tiles(view: View, added: DataFrame, engine: Engine = SPARK) -> DataFrame:
+    added.createOrReplaceTempView("contributions")
+    return added.sparkSession.sql(to_sql(tile_query(view, engine, EPOCH), engine))
 
 
 def _with_expected(view: View, differing: DataFrame, added: DataFrame, moment: Moment) -> DataFrame:
@@ -196,7 +197,7 @@ def _causes_of_events(
     view: View, events: DataFrame, clean: DataFrame, added: DataFrame, differing: DataFrame
 ) -> DataFrame:
     """Keys and `reasons`: of the events that add another part to a differing tile in one layer than in the other."""
-    true = clean.withColumns({"sign": F.lit(1), "tile_time": F.col("time"), "salted_by": F.col("event_id")})
+    true = contributions(clean)
     of_events = events.select("app_id", F.col("event_id").alias("salted_by"))
 
     def parts(name: str, rows: DataFrame) -> DataFrame:
@@ -226,8 +227,8 @@ def _reasons(view: View) -> Column:
     def any_of(names: list[str]) -> Column:
         return reduce(Column.__or__, [differs(name) for name in names], F.lit(False))
 
-    turned = any_of([m.name for m in view.measures if isinstance(m.op, Toggle)])
-    other = any_of([m.name for m in view.measures if not isinstance(m.op, Toggle)])
+    turned = any_of([m.name for m in view.measures if isinstance(m.op, Toggle | Watched)])
+    other = any_of([m.name for m in view.measures if not isinstance(m.op, Toggle | Watched)])
     own, word = F.col("own"), F.when(F.col("word").isNotNull(), F.array("word")).otherwise(F.col("own"))
     return F.when(differs("n"), own).when(turned & other, F.concat(word, own)).when(turned, word).when(other, own)
 

@@ -20,10 +20,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from foryou.contract.lateness import LATENESS_BOUND_MS
-from foryou.contract.relations import RELATIONS
+from foryou.contract.relations import RELATIONS, WATCHING
 from foryou.contract.schemas import schema
 from foryou.features.compilers.spark import spark_type
 from foryou.lake import days
+from foryou.lake.clean import beside, play
 from foryou.lake.few import small
 from foryou.lake.tables import Lake
 
@@ -187,7 +188,7 @@ def _looked_at(opened: DataFrame, kind: Kind) -> DataFrame:
     """What decides of a record: its key, place, day, and whose or what it speaks of; and whether it can be read."""
     flat = _flat(opened, kind)
     of: dict[str, list[Column]] = {
-        "event": [F.col("user_key"), F.when(F.col("event_type").isin(*WORDS), _object()).alias("object")],
+        "event": [F.col("user_key"), F.when(F.col("event_type").isin(*WORDS), _object()).alias("object"), _play()],
         "content": [F.col("video_id")],
         "account": [F.col("user_key")],
         "served": [],
@@ -196,32 +197,47 @@ def _looked_at(opened: DataFrame, kind: Kind) -> DataFrame:
     return flat.select(*kind.key, "late", "day", *ARRIVAL, *place, *of[kind.schema])
 
 
+def _play() -> Column:
+    return F.when(F.col("event_type").isin(*WATCHING), play()).alias("play")
+
+
 def _object() -> Column:
     """What an event speaks of."""
     return F.coalesce("video_id", "target_user_key")
 
 
 def _touched(spark: SparkSession, kind: Kind, lake: Lake, rows: DataFrame) -> list[date]:
-    """Days whose clean rows these may change: their own; those of words on the same relations; those of a video that
-    was
-    not known when it was watched."""
+    """Days whose clean rows these may change: their own; those of words on the same relations; those of a play that
+    runs over midnight; those of a video that was not known when it was watched."""
     if kind.schema == "served":
         return []
-    found = [rows.select("day")] if kind.schema == "event" else []
     events = spark.read.format("delta").load(lake.events)
     if kind.schema == "event":
-        key = ["app_id", "user_key"]
-        words = rows.where("object IS NOT NULL").select(*key, "object").distinct()
-        spoken = events.where(F.col("event_type").isin(*WORDS))
-        before = spoken.select(*key, _object().alias("object"), "day")
-        found.append(before.join(words, [*key, "object"], "left_semi").select("day"))
+        own = [row["day"] for row in rows.select("day").distinct().collect()]
+        found = [_of_words(events, rows), _of_plays(events, rows, own)]
     else:
+        own = []
         subject = "video_id" if kind.schema == "content" else "user_key"
         key = ["app_id", subject]
         known = spark.read.format("delta").load(kind.table(lake)).select(*key).distinct()
         new = rows.select(*key).distinct().join(known, key, "left_anti")
-        found.append(events.select(*key, "day").join(new, key, "left_semi").select("day"))
-    return [row["day"] for row in reduce(DataFrame.union, found).distinct().collect()]
+        found = [events.select(*key, "day").join(new, key, "left_semi").select("day")]
+    return [*own, *(row["day"] for row in reduce(DataFrame.union, found).distinct().collect())]
+
+
+def _of_words(events: DataFrame, rows: DataFrame) -> DataFrame:
+    key = ["app_id", "user_key", "object"]
+    words = rows.where("object IS NOT NULL").select(*key).distinct()
+    spoken = events.where(F.col("event_type").isin(*WORDS)).withColumn("object", _object())
+    return spoken.select(*key, "day").join(words, key, "left_semi").select("day")
+
+
+def _of_plays(events: DataFrame, rows: DataFrame, own: Sequence[date]) -> DataFrame:
+    """Of the days beside `own`, those that a play of these rows runs into."""
+    key = ["app_id", "user_key", "play"]
+    across = sorted(set(beside(own)) - set(own))
+    plays = events.where(F.col("day").isin(*across)).select("app_id", "user_key", _play(), "day")
+    return plays.join(rows.select(*key).distinct(), key, "left_semi").select("day")
 
 
 def _places(rows: DataFrame) -> DataFrame:

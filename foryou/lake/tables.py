@@ -54,9 +54,9 @@ class Lake:
 
     @property
     def clean(self) -> str:
-        """Silver: events blended with profiles, with the last word on relations: the columns of clean.avsc, nth (0
-        in a minute that a tile collects whole), late,
-        flagged; by day of `time`."""
+        """Silver: events blended with profiles, with the last word on relations and plays: the columns of clean.avsc
+        but cancels_watch_ms (here nothing is withdrawn), nth (0 in a minute that a tile collects whole), late, flagged;
+        by day of `time`."""
         return str(self.root / "silver" / "clean")
 
     @property

@@ -14,11 +14,16 @@ from foryou.features.spec import View
 
 def tiles(view: View, clean: DataFrame) -> DataFrame:
     """The view's tiles: the columns of its topic, and the day of tile_start."""
-    # A word that no longer stands adds nothing, so there is nothing to withdraw: every row counts for itself.
-    contributions = clean.withColumns({"sign": F.lit(1), "tile_time": F.col("time"), "salted_by": F.col("event_id")})
-    contributions.createOrReplaceTempView("contributions")
+    contributions(clean).createOrReplaceTempView("contributions")
     made = clean.sparkSession.sql(tile_select(view))
     return made.withColumn("day", F.to_date(F.timestamp_millis("tile_start")))
+
+
+def contributions(clean: DataFrame) -> DataFrame:
+    """What clean rows of the batch layer add to tiles. A word that no longer stands adds nothing, so there is nothing
+    to withdraw: every row counts for itself."""
+    itself = {"sign": F.lit(1), "tile_time": F.col("time"), "salted_by": F.col("event_id")}
+    return clean.withColumns({**itself, "withdrawn_ms": F.lit(None).cast("bigint")})
 
 
 def days_of(clean: DataFrame, wanted: Sequence[date]) -> DataFrame:

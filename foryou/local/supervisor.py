@@ -232,6 +232,12 @@ class Supervisor:
                 return
 
 
+OTHER_PLAN = (
+    "its state is of another version of the job: `foryou jobs upgrade NAME --fresh` sets it aside and counts again "
+    "from the oldest event that the topics hold"
+)
+
+
 class Backoff:
     """How long to wait before the next start: doubling, and from the beginning again after a steady minute."""
 
@@ -257,5 +263,7 @@ def last_line(path: Path, limit: int = 300) -> str:
     except FileNotFoundError:
         return "it left no log"
     spoken = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(("at ", "... "))]
+    if any("Cannot map checkpoint/savepoint state" in line for line in spoken[-60:]):
+        return OTHER_PLAN
     causes = [line for line in spoken[-60:] if line.startswith("Caused by:")]
     return (causes or spoken or ["its log is empty"])[-1][:limit]

@@ -70,19 +70,24 @@ class KeyRing:
 
     keys: tuple[WriteKey, ...] = ()
     _by_digest: Mapping[str, WriteKey] = field(init=False, repr=False, compare=False)
+    _found: dict[str, tuple[WriteKey, Caller]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_digest", {key.sha256: key for key in self.keys})
+        object.__setattr__(self, "_found", {})  # by the text of a key that was right, in memory only
 
     def __iter__(self) -> Iterator[WriteKey]:
         return iter(self.keys)
 
     def find(self, text: str, now_ms: int) -> Caller | None:
         """The caller that this key makes at `now_ms`. Comparing digests gives away no part of a key by its time."""
-        key = self._by_digest.get(digest(text))
-        if key is None or not key.valid_at(now_ms):
-            return None
-        return Caller(key.app_id, key.scopes, key.key_id, key.quota_per_day)
+        found = self._found.get(text)
+        if found is None:
+            key = self._by_digest.get(digest(text))
+            if key is None:
+                return None
+            found = self._found[text] = (key, Caller(key.app_id, key.scopes, key.key_id, key.quota_per_day))
+        return found[1] if found[0].valid_at(now_ms) else None
 
     def with_key(self, key: WriteKey) -> "KeyRing":
         """The ring with one key more; one that is in it already stays as it is."""

@@ -11,7 +11,6 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
-    "_granian": logging.WARNING,
     "asyncio": logging.WARNING,
 }
 

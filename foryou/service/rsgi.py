@@ -1,16 +1,16 @@
-"""A small HTTP door on granian's RSGI: routes, bounded bodies, problem+json, /metrics and /healthz.
+"""A small HTTP door: routes, bounded bodies, problem+json, /metrics and /healthz.
 
 One process, one event loop. Handlers take a Request and return a Response or raise a Problem; whatever else they raise
 is logged and answered 500 here, at the boundary.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import re
 import resource
 import signal
+import ssl
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,15 +21,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import uvloop
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.rsgi import ProtocolClosed, ProtocolError
-from granian.server.embed import Server
 
 from foryou.contract.ids import uuid7
 from foryou.service import metrics as metric_table
 from foryou.service import problem
 from foryou.service.cors import NOBODY, Cors
+from foryou.service.http1 import Disconnected, Server
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
 
@@ -38,6 +35,7 @@ log = logging.getLogger(__name__)
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 SMALL_BODY_BYTES = 8 << 10
+BACKLOG = 1024
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NEVER = re.compile(r"(?!)")
@@ -51,7 +49,7 @@ class Headers(Protocol):
 
 
 class Scope(Protocol):
-    """What RSGI says about a request."""
+    """What a request's head says."""
 
     @property
     def method(self) -> str: ...
@@ -73,15 +71,15 @@ class Gatekeeper(Protocol):
 
 
 class Exchange(Protocol):
-    """RSGI's protocol object: the body in, the answer out."""
+    """The body in, the answer out."""
 
+    def whole(self) -> bytes | None: ...
     def __call__(self) -> Awaitable[bytes]: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request whose body has been read. `params` are the decoded parts of the path."""
 
     method: str
@@ -97,8 +95,7 @@ class Request:
         return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An answer."""
 
     status: int
@@ -178,7 +175,7 @@ class Router:
         return [*self._exact.values(), *self._patterns]
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
-        """Answers one request: RSGI's entry point."""
+        """Answers one request."""
         started = time.perf_counter()
         self._in_flight += 1
         request_id = self._request_id(scope.headers.get("x-request-id"))
@@ -257,6 +254,9 @@ class Router:
         declared = scope.headers.get("content-length")
         if declared is None and scope.headers.get("transfer-encoding") is None:
             return b""
+        came = exchange.whole()  # with its head, as most do: nothing to wait for
+        if came is not None and len(came) <= limit:
+            return came
         try:
             async with asyncio.timeout(self._body_timeout_s):
                 if declared is not None and declared.isdecimal():
@@ -266,7 +266,7 @@ class Router:
                         await _read(exchange, DRAIN_BYTES, keep=False)
                     raise _too_large(limit)
                 return await _read(exchange, limit, keep=True)
-        except (ProtocolClosed, ProtocolError):
+        except Disconnected:
             raise Problem(
                 400, "Bad request", "the body broke off", "body", "send it again", reason="broken_off"
             ) from None  # most likely nobody hears this; it is counted
@@ -382,7 +382,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _room_for(connections: int) -> int:
-    """So many connections, or as many as the system gives files for. Without a word granian holds but 1,024."""
+    """So many connections, or as many as the system gives files for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + 1_024  # our own files beside them
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -415,47 +415,32 @@ async def _serve(
     stop: Callable[[], None],
     listening: Listening,
 ) -> None:
-    loop = asyncio.get_running_loop()
-    connections = _room_for(listening.connections)
-    servers = [_server(app, host, port, connections, listening.idle_s)]
+    loop, server = (
+        asyncio.get_running_loop(),
+        Server(app, connections=_room_for(listening.connections), idle_s=listening.idle_s),
+    )
+    sockets = [await loop.create_server(server, host, port, backlog=BACKLOG)]
     log.info("listening", extra={"address": f"http://{host}:{port}"})
     if not is_loopback(host):
         log.warning("listening in plaintext off loopback, as FORYOU_PLAINTEXT says", extra={"address": host})
     if (tls := listening.tls) is not None:
-        servers.append(_server(app, tls.host, tls.port, connections, listening.idle_s, tls))
+        sockets.append(await loop.create_server(server, tls.host, tls.port, backlog=BACKLOG, ssl=_context(tls)))
         log.info("listening", extra={"address": f"https://{tls.host}:{tls.port}"})
+    stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, _stop, servers)
+        loop.add_signal_handler(name, stopping.set)
     start(loop)
-    serving = asyncio.gather(*(server.serve() for server in servers))
-    stopping = [asyncio.ensure_future(server.main_loop_interrupt.wait()) for server in servers]
-    await asyncio.wait((serving, *stopping), return_when=asyncio.FIRST_COMPLETED)
-    for each in stopping:
-        each.cancel()
-    with contextlib.suppress(TimeoutError):  # connections that idle on do not hold the process
-        await asyncio.wait_for(serving, STOP_S)
+    await stopping.wait()
+    for each in sockets:
+        each.close()
+    server.stop()
+    await server.drained(STOP_S)
     stop()
     log.info("stopped")
 
 
-def _server(app: Router, host: str, port: int, connections: int, idle_s: float, tls: Tls | None = None) -> Server:
-    return Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=int(idle_s * 1_000)),
-        websockets=False,
-        backlog=1024,
-        backpressure=connections,
-        log_enabled=False,
-        ssl_cert=None if tls is None else tls.cert,
-        ssl_key=None if tls is None else tls.key,
-        ssl_protocol_min=SSLProtocols.tls13,
-    )
-
-
-def _stop(servers: list[Server]) -> None:
-    for server in servers:
-        server.stop()
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(tls.cert, tls.key)
+    return context

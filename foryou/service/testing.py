@@ -1,4 +1,4 @@
-"""A client for a Router without a socket: the same calls that granian makes, for tests of every door."""
+"""A client for a Router without a socket: the same calls that the server makes, for tests of every door."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -62,6 +62,9 @@ class _Exchange:
         self._pause_s = pause_s
         self.answer: Answer | None = None
 
+    def whole(self) -> bytes | None:
+        return None
+
     async def __call__(self) -> bytes:
         return b"".join([piece async for piece in self])
 
@@ -94,7 +97,7 @@ async def ask(
     elif body:
         named.setdefault("content-length", str(len(body)))
     exchange = _Exchange([body] if isinstance(body, bytes) else body, pause_s)
-    scope = _Scope(method, unquote(path, errors="replace"), query, named, client)  # decoded, as granian does
+    scope = _Scope(method, unquote(path, errors="replace"), query, named, client)  # decoded, as the server does
     await app(scope, exchange)
     assert exchange.answer is not None, "not answered"
     return exchange.answer

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from foryou.features.operations import Collect, Count, Latest, Toggle, Total, in_time_order
+from foryou.features.operations import Collect, Count, Latest, Toggle, Total, Watched, in_time_order
 
 COLLECT = Collect(fields=("time", "video_id"), where="TRUE")
 ACTIONS = st.lists(st.tuples(st.integers(0, 5), st.none() | st.sampled_from("ab")), max_size=6)
@@ -13,6 +13,7 @@ VALUES = {
     Count("TRUE"): st.integers(0),
     Total("watch_ms", "TRUE"): st.integers(),
     Toggle("like"): st.integers(),
+    Watched(): st.integers(),
     Latest("TRUE"): st.none() | st.integers(),
     COLLECT: ACTIONS.map(in_time_order),
 }

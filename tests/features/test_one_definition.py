@@ -11,7 +11,7 @@ from foryou.features import merge, oracle
 from foryou.features.compilers.avro import tile_schema
 from foryou.features.compilers.feast import feast_fields
 from foryou.features.compilers.flink import tile_select, tile_sink
-from foryou.features.operations import DAY, HOUR, MINUTE, Count, Latest, SecondsSince, SessionSum, WindowSum
+from foryou.features.operations import DAY, HOUR, MINUTE, Count, Latest, SecondsSince, SessionSum, Total, WindowSum
 from foryou.features.spec import Feature, Measure, Resolution, View
 from foryou.features.testing import stream
 
@@ -26,11 +26,15 @@ COMMENTS = View(
     tiles=(Resolution(MINUTE, keep=DAY),),
     measures=(
         Measure("comments", Count("event_type = 'comment'"), "comments written"),
+        Measure("seen_ms", Total("video_duration_ms", "event_type = 'impression'"), "length of what was shown, ms"),
         Measure("commented", Latest("event_type = 'comment'"), "time of the newest, UTC ms"),
     ),
     features=(
         Feature("comments_1h", "int64", WindowSum("comments", HOUR, MINUTE), "comments of the last hour"),
         Feature("comments_session", "int64", SessionSum("comments"), "comments in the open session"),
+        Feature(
+            "seen_ms_1h", "int64", WindowSum("seen_ms", HOUR, MINUTE), "length of what was shown in the last hour, ms"
+        ),
         Feature("seconds_since_comment", "float64", SecondsSince("commented"), "seconds since the last comment"),
     ),
 )
@@ -60,7 +64,7 @@ def _as_record(entity, key, state):
     return {
         "app_id": entity[0], "user_key": entity[1], "salt": salt, "tile_ms": tile_ms, "tile_start": tile_start,
         "epoch": state.epoch, "n": state.n, "first_ms": state.first_ms, "last_ms": state.last_ms,
-        "comments": state.measures[0], "commented": state.measures[1],
+        **dict(zip(("comments", "seen_ms", "commented"), state.measures, strict=True)),
     }  # fmt: skip
 
 
@@ -85,8 +89,8 @@ def strings_in(python):
             yield node.value
 
 
-# What the night and analysts count (trends, rollups, parity, bots) are reports: no model reads them as a feature.
-REPORTS = (ROOT / "foryou" / "lake", ROOT / "foryou" / "analytics")
+# What the night, analysts and the ledger count (trends, rollups, parity, bots) are reports: no model reads them.
+REPORTS = (ROOT / "foryou" / "lake", ROOT / "foryou" / "analytics", ROOT / "foryou" / "cli" / "ledger.py")
 SOURCES = [
     path
     for top in ("foryou", "jobs")

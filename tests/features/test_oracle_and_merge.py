@@ -11,7 +11,7 @@ from hypothesis import given
 from foryou.contract.schemas import field_names
 from foryou.features import merge, oracle, testing
 from foryou.features.definitions import VIEWS
-from foryou.features.operations import DAY, HOUR, MINUTE, Toggle
+from foryou.features.operations import DAY, HOUR, MINUTE, Toggle, Watched
 from foryou.features.reading import merge_states
 
 NOON = 1_800_014_400_000 // DAY * DAY + 12 * HOUR
@@ -25,8 +25,8 @@ times = st.builds(
     st.sampled_from([-1, 0, 1, 59_999]),
 )
 types = st.sampled_from(
-    ["view_end"] * 4 + ["play_start", "impression", "like", "like", "unlike", "share", "unshare", "comment"]
-    + ["not_interested", "app_open", "network_change", "follow"]
+    ["view_end"] * 4 + ["play_progress"] * 4 + ["play_start", "impression", "like", "like", "unlike", "share"]
+    + ["unshare", "comment", "not_interested", "app_open", "network_change", "follow"]
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def events(draw, times=times, types=types):
     kind = draw(types)
     video = draw(st.sampled_from(["v1", "v2", "v3"]))
     about_a_video = kind not in ("app_open", "network_change", "follow")
-    watched = kind == "view_end"
+    watched = kind in ("view_end", "play_progress")
     time = draw(times)
     return {
         "event_id": f"{draw(st.integers(0, 10**9)):x}",
@@ -44,6 +44,7 @@ def events(draw, times=times, types=types):
         "event_type": kind,
         "video_id": video if about_a_video else None,
         "target_user_key": "uk_b" if kind == "follow" else None,
+        "impression_id": draw(st.sampled_from(["i1", "i2", None])) if watched else None,
         "category": {"v1": "cats", "v2": "dogs", "v3": None}[video] if about_a_video else None,
         "event_time": time,
         "received_at": time + draw(st.sampled_from([0, 0, 5, HOUR, DAY, DAY + 1, -5])),
@@ -144,7 +145,7 @@ def test_the_likes_in_tiles_are_the_likes_that_stand(stream):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_tile_with_one_more_event_has_a_larger_n_and_a_withdrawal_only_takes_away(view, seed):
     clean = oracle.admit(testing.stream(seed, events=400, people=3), DAY).clean
-    toggles = [isinstance(m.op, Toggle) for m in view.measures]
+    taken_back = [isinstance(m.op, Toggle | Watched) for m in view.measures]
     grown = [oracle.tiles(view, clean[:i]) for i in range(0, len(clean) + 1, 20)]
     for before, after in pairwise(grown):
         for entity, tiles in before.items():
@@ -153,8 +154,8 @@ def test_a_tile_with_one_more_event_has_a_larger_n_and_a_withdrawal_only_takes_a
                 assert later.n >= state.n
                 if later.n == state.n:
                     assert later[:4] == state[:4]
-                    for toggle, then, now in zip(toggles, state.measures, later.measures, strict=True):
-                        assert now <= then if toggle else now == then
+                    for less, then, now in zip(taken_back, state.measures, later.measures, strict=True):
+                        assert now <= then if less else now == then
 
 
 def test_of_a_minute_of_more_than_64_events_the_first_64_to_arrive_are_collected():

@@ -41,9 +41,17 @@ def contributions(clean):
         minute = row["app_id"], row["user_key"], row["time"] // MINUTE
         nth = arrived[minute] = arrived.get(minute, 0) + 1
         plain = {name: row[name] for name in field_names("clean") if name != "properties"}
-        yield {**plain, "sign": 1, "tile_time": row["time"], "salted_by": row["event_id"], "nth": nth}
+        yield {
+            **plain,
+            "sign": 1,
+            "tile_time": row["time"],
+            "salted_by": row["event_id"],
+            "withdrawn_ms": None,
+            "nth": nth,
+        }
         if row["cancels_time"] is not None:
             withdrawn = {"tile_time": row["cancels_time"], "salted_by": row["cancels_event_id"]}
+            withdrawn["withdrawn_ms"] = row["cancels_watch_ms"]
             yield {**plain, "sign": -1, **withdrawn, "nth": nth}
 
 

@@ -12,8 +12,8 @@ Event = dict[str, Any]
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 TYPES = ["impression", "play_start", "view_end", "like", "unlike", "share", "unshare", "comment", "follow", "unfollow"]
-TYPES += ["not_interested", "app_open"]
-WEIGHTS = [18, 20, 30, 8, 5, 3, 2, 3, 3, 2, 1, 1]
+TYPES += ["not_interested", "app_open", "play_progress"]
+WEIGHTS = [18, 20, 30, 8, 5, 3, 2, 3, 3, 2, 1, 1, 15]
 
 
 def videos(app_id: str, count: int, now_ms: int) -> list[Event]:
@@ -38,8 +38,8 @@ def videos(app_id: str, count: int, now_ms: int) -> list[Event]:
 def actions(
     app_id: str, seed: int, count: int, now_ms: int, people: int = 2_000, catalogue: int = 1_000
 ) -> Iterator[Event]:
-    """`count` first copies, received within the last `count` ms before `now_ms`, with late ones, repeats and relations
-    in every order. A repeat comes after its original, up to thousands of events later; received_at grows.
+    """`count` first copies, received within the last `count` ms before `now_ms`, with late ones, repeats, relations
+    and plays in every order. A repeat comes after its original, up to thousands of events later; received_at grows.
     """
     rng = random.Random(seed)
     recent: list[Event] = []
@@ -81,7 +81,11 @@ def _action(
         event["target_user_key"] = f"uk_creator{rng.randrange(3)}"
     elif event_type != "app_open":
         event["video_id"] = f"v{about + rng.randrange(3)}"
-    if event_type == "view_end":
+    if event_type in ("play_progress", "view_end"):
+        if rng.random() < 0.8:  # of few plays at a time, so that their heartbeats meet in every order
+            play = rng.randrange(3)
+            event["impression_id"] = f"i{seed}-{person}-{event['event_time'] // (6 * HOUR)}-{play}"
+            event["video_id"] = f"v{(person + play) % catalogue}" if rng.random() < 0.95 else event["video_id"]
         event["watch_ms"] = rng.choice([300, 1_999, 2_000, rng.randrange(60_000)])
     return event
 

@@ -112,6 +112,34 @@ def test_duckdb_finds_the_same_tiles_of_the_same_rows(spark, lake, tmp_path):
         assert (found.only_in_spark, found.only_in_duckdb) == (0, 0), found
 
 
+def test_a_play_over_midnight_takes_its_watch_time_from_the_day_before(spark, tmp_path):
+    lake, midnight = Lake(tmp_path / "lake"), NOW // days.DAY_MS * days.DAY_MS
+    evening, morning = days.day_of(midnight - 1), days.day_of(midnight)
+
+    def of_the_play(event_type, at, watch_ms):
+        blank = dict.fromkeys(generated.field_names("event"))
+        names = {"event_id": f"e{at}", "app_id": APP, "user_key": "uk_owl", "video_id": "v1", "impression_id": "i1"}
+        said = {"event_type": event_type, "event_time": at, "received_at": at, "watch_ms": watch_ms, "properties": {}}
+        return blank | names | said
+
+    def watched(day):
+        view = VIEWS["user_history_v1"]
+        rows = tiles(view, clean(Silver.of(spark, lake, [day]))).where(f"tile_start = {days.start_of(day)}").collect()
+        return [row["watch_ms"] for row in rows]
+
+    lay_down(lake, "a-evening", [of_the_play("play_progress", midnight - 5_000, 60_000)])
+    refine(spark, lake)
+    assert (days.marked(lake.dirty), watched(evening)) == ([evening], [60_000])
+    days.unmark(lake.dirty, [evening])
+    lay_down(lake, "b-stranger", [of_the_play("view_end", midnight + 1_000, 7_000) | {"user_key": "uk_lark"}])
+    refine(spark, lake)
+    assert days.marked(lake.dirty) == [morning]
+    lay_down(lake, "c-morning", [of_the_play("view_end", midnight + 5_000, 70_000)])
+    refine(spark, lake)
+    assert days.marked(lake.dirty) == [evening, morning]
+    assert (watched(evening), sorted(watched(morning))) == ([0], [7_000, 70_000])
+
+
 def flat(view, state):
     measures = tuple(
         tuple(tuple(record) for record in value) if isinstance(m.op, Collect) else value

@@ -122,3 +122,14 @@ def test_an_unlike_withdraws_the_like_within_the_bound_and_not_beyond(bare: Sett
         _, row = judge.of(event("unlike", at + wait, video_id=video))
         assert row["cancels_time"] == (at if withdrawn else None)
         assert row["relation_on"] == 0
+
+
+def test_a_larger_watch_time_withdraws_the_smaller_within_the_bound_and_not_beyond(bare: Settings) -> None:
+    judge, at = Judge(bare), now()
+    for wait, withdrawn in ((LATENESS_MS, (at, 1_000)), (LATENESS_MS + 1, (None, None))):
+        play = str(uuid.uuid4())
+        judge.of(event("play_progress", at, impression_id=play, watch_ms=1_000))
+        _, end = judge.of(event("view_end", at + wait, impression_id=play, watch_ms=2_000))
+        assert (end["relation_on"], (end["cancels_time"], end["cancels_watch_ms"])) == (1, withdrawn)
+        _, smaller = judge.of(event("play_progress", at + wait, impression_id=play, watch_ms=1_500))
+        assert (smaller["relation_on"], smaller["cancels_time"]) == (0, None)

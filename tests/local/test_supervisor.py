@@ -15,7 +15,7 @@ from foryou.local.part import Job, Part, Running
 from foryou.local.process_id import ProcessId, marked
 from foryou.local.stack import Stack
 from foryou.local.state import PartState, StackState
-from foryou.local.supervisor import Backoff, Supervisor, last_line
+from foryou.local.supervisor import OTHER_PLAN, Backoff, Supervisor, last_line
 from foryou.service.metrics import Metrics
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -221,3 +221,14 @@ def test_the_last_line_of_no_log_and_of_an_empty_one(tmp_path):
     assert last_line(tmp_path / "none") == "it left no log"
     (tmp_path / "empty").write_text("\n\n")
     assert last_line(tmp_path / "empty") == "its log is empty"
+
+
+def test_a_state_that_the_job_cannot_read_is_told_with_its_remedy_though_java_ends_with_another_cause(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text(
+        "Caused by: java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint file:/chk-86. "
+        "Cannot map checkpoint/savepoint state for operator 48 to the new program\n"
+        "\tat org.apache.flink.client.cli.CliFrontend.main(CliFrontend.java:1323)\n"
+        "Caused by: java.lang.RuntimeException: Python process exits with code: 1\n"
+    )
+    assert last_line(log) == OTHER_PLAN

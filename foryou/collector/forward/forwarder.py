@@ -35,7 +35,9 @@ ASIDE_KEEP_S = 7 * 86_400.0
 SAVE_S = 0.1
 TIDY_S = 1.0
 RETRY_S = 0.5
-POLL_S, DROWSY_POLL_S, DROWSY_S = 0.001, 0.005, 1.0  # after a second without news, a look every 5 ms is enough
+ROUND_S, ROUND_MOST_S = 0.01, 0.05  # between two rounds, and thrice what a round took: a request costs as much as some
+# hundred records in it, and what is saved here is Flink's and the collector's
+MANY = 200  # posts in a round: there is more behind them, and nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +176,19 @@ class Forwarder:
     def _forward(self, sender: Sender, encoders: Mapping[str, Encoder], until: Callable[[], bool]) -> None:
         tail = Tail(self._folder, self._start())
         self._expected = None
-        news_s = 0.0
         try:
             while not until():
+                begun_s = time.monotonic()
                 piece = tail.read()
                 if piece is not None:
                     self._send(piece, sender, encoders)
-                    news_s = self._clock_s()
                 else:
                     sender.idle()
                 self._reached(tail)
                 if self._tidy():
                     return
-                if piece is None:
-                    self._stop.wait(POLL_S if self._clock_s() - news_s < DROWSY_S else DROWSY_POLL_S)
+                if piece is None or len(piece.found) < MANY:
+                    self._stop.wait(min(ROUND_MOST_S, max(ROUND_S, 3 * (time.monotonic() - begun_s))))
         finally:
             tail.close()
 

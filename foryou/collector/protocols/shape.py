@@ -18,8 +18,7 @@ Item = Mapping[str, Any]
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A request as a protocol reads it: the body is unpacked, `now_ms` is the time of an event that says none."""
 
     headers: Headers
@@ -28,8 +27,7 @@ class Arrived:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True):
     """What a request brought: events in the contract's JSON (or why there is none), each beside its own bytes.
 
     `single`: it was one event, so its refusal is the whole answer. `key`: the write key, where the body has it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from foryou.contract.schemas import AvroSchema, schema
-from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total
+from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total, Watched
 from foryou.features.spec import View
 
 
@@ -47,7 +47,7 @@ def _nullable(name: str, kind: Any, doc: str) -> dict[str, Any]:
 
 def _measure(name: str, op: Operation, doc: str) -> dict[str, Any]:
     match op:
-        case Count() | Total() | Toggle():
+        case Count() | Total() | Toggle() | Watched():
             return {"name": name, "type": "long", "default": 0, "doc": doc}
         case Latest():
             return _nullable(name, "long", doc)

@@ -2,8 +2,8 @@
 
 The query reads `contributions`: the columns of events.clean with `sign` (+1: the event itself, −1: the withdrawal of
 an earlier one), `tile_time` (time, or for −1 cancels_time), `salted_by` (the id of the event that
-sits at that time) and `nth` (running number of the event within the person's
-minute). It yields the columns of compilers.avro.tile_schema, in their order.
+sits at that time), `withdrawn_ms` (the watch time that a −1 takes back) and `nth` (running number of the event within
+the person's minute). It yields the columns of compilers.avro.tile_schema, in their order.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TypeAlias
 
 from sqlglot import Dialect, exp
 
+from foryou.contract.relations import WATCH
 from foryou.contract.schemas import AvroSchema
 from foryou.features import predicate
 from foryou.features.compilers.avro import tile_schema
-from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total
+from foryou.features.operations import Collect, Count, Latest, Operation, Toggle, Total, Watched
 from foryou.features.spec import View
 
 Part: TypeAlias = exp.Expression
@@ -93,6 +94,13 @@ def _aggregate(name: str, op: Operation, view: View, engine: Engine) -> Part:
             about = exp.EQ(this=_column("relation"), expression=exp.Literal.string(relation))
             word = exp.Coalesce(this=_column("relation_on"), expressions=[exp.Literal.number(0)])
             change = _when(_applied(), word, exp.Literal.number(-1))
+            return exp.Sum(this=_when(about, _bigint(change), _bigint(exp.Literal.number(0))))
+        case Watched():
+            watched = exp.Coalesce(this=_column("watch_ms"), expressions=[exp.Literal.number(0)])
+            withdrawn = exp.Coalesce(this=_column("withdrawn_ms"), expressions=[exp.Literal.number(0)])
+            holds = exp.EQ(this=_column("relation_on"), expression=exp.Literal.number(1))
+            change = _when(_applied(), _when(holds, watched, exp.Literal.number(0)), exp.Neg(this=withdrawn))
+            about = exp.EQ(this=_column("relation"), expression=exp.Literal.string(WATCH))
             return exp.Sum(this=_when(about, _bigint(change), _bigint(exp.Literal.number(0))))
         case Latest(where):
             return exp.Max(this=_when(_applied(where), _column("time")))

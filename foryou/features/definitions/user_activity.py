@@ -1,6 +1,6 @@
 """What a person is doing now: the session, the last minutes, the last actions."""
 
-from foryou.features.definitions.signals import BY_A_PERSON, ENGAGED, SKIPPED, VIEWED, WATCHED
+from foryou.features.definitions.signals import BY_A_PERSON, ENGAGED, SKIPPED, WATCHED
 from foryou.features.operations import (
     DAY,
     HOUR,
@@ -14,7 +14,7 @@ from foryou.features.operations import (
     SessionSum,
     Streak,
     Toggle,
-    Total,
+    Watched,
     WindowSum,
 )
 from foryou.features.spec import Feature, Measure, Resolution, View
@@ -30,7 +30,7 @@ USER_ACTIVITY = View(
     measures=(
         Measure("watched", Count(WATCHED), "videos watched for more than a quick skip"),
         Measure("skips", Count(SKIPPED), "videos swiped away before 2 s"),
-        Measure("watch_ms", Total("watch_ms", VIEWED), "time watched, ms, skips included"),
+        Measure("watch_ms", Watched(), "time watched, ms, skips included"),
         Measure("likes", Toggle("like"), "videos liked and not un-liked since"),
         Measure("engaged", Latest(ENGAGED), "time of the newest engagement, UTC ms"),
         Measure(

@@ -1,7 +1,7 @@
 """What a person did in weeks: day tiles, the stream's of today and yesterday, the batch layer's before that."""
 
 from foryou.features.definitions.signals import BY_A_PERSON, FINISHED, SKIPPED, VIEWED, WATCHED
-from foryou.features.operations import DAY, Count, Ratio, Toggle, Total, WindowSum
+from foryou.features.operations import DAY, Count, Ratio, Toggle, Watched, WindowSum
 from foryou.features.spec import Feature, Measure, Resolution, View
 
 WEEK, MONTH = 7 * DAY, 30 * DAY
@@ -20,7 +20,7 @@ USER_HISTORY = View(
         Measure("watched", Count(WATCHED), "videos watched for more than a quick skip"),
         Measure("finishes", Count(FINISHED), "videos watched to the end"),
         Measure("skips", Count(SKIPPED), "videos swiped away before 2 s"),
-        Measure("watch_ms", Total("watch_ms", VIEWED), "time watched, ms, skips included"),
+        Measure("watch_ms", Watched(), "time watched, ms, skips included"),
         Measure("likes", Toggle("like"), "likes that still stand"),
         Measure("shares", Toggle("share"), "shares that still stand"),
         Measure("comments", Count("event_type = 'comment'"), "comments"),

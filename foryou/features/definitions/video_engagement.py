@@ -1,7 +1,7 @@
 """How a video does: plays, rates with a prior, and whether it is taking off."""
 
 from foryou.features.definitions.signals import FINISHED, PLAYED, SKIPPED, VIEWED
-from foryou.features.operations import DAY, HOUR, MINUTE, Count, Ratio, Toggle, Total, Velocity, WindowSum
+from foryou.features.operations import DAY, HOUR, MINUTE, Count, Ratio, Toggle, Velocity, Watched, WindowSum
 from foryou.features.spec import Feature, Measure, Resolution, View
 
 
@@ -23,7 +23,7 @@ VIDEO_ENGAGEMENT = View(
         Measure("impressions", Count("event_type = 'impression'"), "times shown"),
         Measure("plays", Count(PLAYED), "plays started"),
         Measure("views", Count(VIEWED), "plays that ended"),
-        Measure("watch_ms", Total("watch_ms", VIEWED), "time watched, ms"),
+        Measure("watch_ms", Watched(), "time watched, ms"),
         Measure("finishes", Count(FINISHED), "watched to the end"),
         Measure("skips", Count(SKIPPED), "swiped away before 2 s"),
         Measure("likes", Toggle("like"), "likes that still stand"),

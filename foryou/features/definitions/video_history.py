@@ -1,7 +1,7 @@
 """How a video did in weeks: day tiles, the stream's of today and yesterday, the batch layer's before that."""
 
 from foryou.features.definitions.signals import FINISHED, PLAYED, SKIPPED, VIEWED
-from foryou.features.operations import DAY, Count, Ratio, Toggle, Total, WindowSum
+from foryou.features.operations import DAY, Count, Ratio, Toggle, Watched, WindowSum
 from foryou.features.spec import Feature, Measure, Resolution, View
 
 WEEK, MONTH = 7 * DAY, 30 * DAY
@@ -19,7 +19,7 @@ VIDEO_HISTORY = View(
     measures=(
         Measure("plays", Count(PLAYED), "plays started"),
         Measure("views", Count(VIEWED), "plays that ended"),
-        Measure("watch_ms", Total("watch_ms", VIEWED), "time watched, ms"),
+        Measure("watch_ms", Watched(), "time watched, ms"),
         Measure("finishes", Count(FINISHED), "watched to the end"),
         Measure("skips", Count(SKIPPED), "swiped away before 2 s"),
         Measure("likes", Toggle("like"), "likes that still stand"),

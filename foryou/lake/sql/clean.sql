@@ -1,5 +1,6 @@
 -- Events of some days, blended with what was known of their video and person when they were received, with the last word
--- on relations. Reads `events` (the days), `words` (all words on relations, of all days), `content`, `account`.
+-- on relations and the largest watch time of each play. Reads `events` (the days), `words` (on relations: all, of all days;
+-- on plays: of the days and those beside them), `content`, `account`.
 --
 -- :bound is how much later than an 'on' a word may arrive and still withdraw it, ms: without end for the batch layer, the
 -- lateness bound where the speed layer's own answer is wanted.
@@ -42,23 +43,33 @@ FROM (
 )
 WINDOW w AS (PARTITION BY app_id, user_key ORDER BY received_at, topic, source_partition, source_offset);
 
--- view: standing
--- The 'on' words that stand: the newest word of their relation when they arrived, and none that arrived later, within the
--- bound, is newer.
-SELECT app_id, event_id
+-- view: heard
+-- Words on states, and whether they stand: a word that was the newest of its register when it arrived, until the next one
+-- that was, if that came within the bound. A play's watch time is a word with a weight; of relations it is nought.
+SELECT app_id, event_id, event_type, relation,
+       is_newest AND switches_on AND (withdrawn_at IS NULL OR withdrawn_at - `time` > :bound) AS stands
 FROM (
-  SELECT app_id, event_id, switches_on, `time`,
-         LEAD(received_at) OVER (PARTITION BY app_id, user_key, relation, object ORDER BY topic, source_partition, source_offset) AS withdrawn_at
+  SELECT *,
+         LEAD(received_at) OVER (PARTITION BY app_id, user_key, relation, object, is_newest
+                                 ORDER BY topic, source_partition, source_offset) AS withdrawn_at
   FROM (
-    SELECT *,
-           MAX(STRUCT(`time`, event_id)) OVER (PARTITION BY app_id, user_key, relation, object
-                                               ORDER BY topic, source_partition, source_offset
-                                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest_before
-    FROM words
+    SELECT *, newest_before IS NULL OR STRUCT(weight, `time`, event_id) > newest_before AS is_newest
+    FROM (
+      SELECT *,
+             MAX(STRUCT(weight, `time`, event_id)) OVER (PARTITION BY app_id, user_key, relation, object
+                                                         ORDER BY topic, source_partition, source_offset
+                                                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest_before
+      FROM words
+    )
   )
-  WHERE newest_before IS NULL OR STRUCT(`time`, event_id) > newest_before
-)
-WHERE switches_on AND (withdrawn_at IS NULL OR withdrawn_at - `time` > :bound);
+);
+
+-- view: standing
+SELECT app_id, event_id FROM heard WHERE stands AND relation <> 'watch';
+
+-- view: unusual
+-- A view_end has the largest watch time of its play, and a heartbeat has not: but for these, which are few.
+SELECT app_id, event_id FROM heard WHERE relation = 'watch' AND stands <> (event_type = 'view_end');
 
 -- view: minutes
 -- How many events a person's minutes hold: counted once for bots and for busy minutes.
@@ -84,12 +95,14 @@ LEFT SEMI JOIN (SELECT * FROM minutes WHERE events > :most_collected) AS b
   ON b.app_id = e.app_id AND b.user_key = e.user_key AND b.minute = e.`time` DIV 60000;
 
 -- view: spoken
--- Only words are looked up among those that stand, for the same reason.
+-- Only words on relations are looked up among those that stand, for the same reason.
 SELECT e.*, CASE WHEN s.event_id IS NOT NULL THEN 1 ELSE 0 END AS relation_on
 FROM events AS e LEFT JOIN standing AS s ON s.app_id = e.app_id AND s.event_id = e.event_id
-WHERE e.relation IS NOT NULL AND e.object IS NOT NULL
+WHERE e.relation <> 'watch' AND e.object IS NOT NULL
 UNION ALL
-SELECT *, CAST(NULL AS INT) FROM events WHERE relation IS NULL OR object IS NULL;
+SELECT e.*, CASE WHEN e.relation = 'watch' THEN CASE WHEN (e.event_type = 'view_end') = (u.event_id IS NULL) THEN 1 ELSE 0 END END
+FROM events AS e LEFT JOIN unusual AS u ON u.app_id = e.app_id AND u.event_id = e.event_id
+WHERE e.relation IS NULL OR e.relation = 'watch' OR e.object IS NULL;
 
 -- view: clean
 SELECT /*+ BROADCAST(b) */ :event, e.`time`,

@@ -64,8 +64,9 @@ FROM (
 WHERE NOT in_batch OR copies <> 1 OR batch_on <> speed_on OR blend_differs OR place_differs OR cut_differs;
 
 -- view: turned
--- Of them, words on a relation that stand in one layer only.
-SELECT p.app_id, p.event_id, p.user_key, p.`time`, p.batch_on, p.speed_on, p.withdrawn_beyond_bronze, w.relation, w.object
+-- Of them, words on a relation or a play that stand in one layer only.
+SELECT p.app_id, p.event_id, p.user_key, p.`time`, p.batch_on, p.speed_on, p.withdrawn_beyond_bronze, w.relation, w.object,
+       w.weight
 FROM pairs AS p
 JOIN words AS w ON w.app_id = p.app_id AND w.event_id = p.event_id
 WHERE p.in_batch AND p.copies = 1 AND p.batch_on <> p.speed_on;
@@ -73,12 +74,12 @@ WHERE p.in_batch AND p.copies = 1 AND p.batch_on <> p.speed_on;
 -- view: newer
 -- The newest word on such a relation, and the first to arrive of those that the speed layer heard.
 SELECT t.app_id, t.event_id, t.`time`, t.batch_on, t.speed_on, t.withdrawn_beyond_bronze,
-       MAX(CASE WHEN w.event_id IS NOT NULL THEN STRUCT(w.`time`, w.event_id, o.event_id IS NOT NULL AS heard) END) AS newest,
+       MAX(CASE WHEN w.event_id IS NOT NULL THEN STRUCT(w.weight, w.`time`, w.event_id, o.event_id IS NOT NULL AS heard) END) AS newest,
        MIN(CASE WHEN o.event_id IS NOT NULL THEN STRUCT(o.source_offset, o.received_at) END) AS first_heard
 FROM turned AS t
 LEFT JOIN words AS w
   ON w.app_id = t.app_id AND w.user_key = t.user_key AND w.relation = t.relation AND w.object = t.object
-     AND STRUCT(w.`time`, w.event_id) > STRUCT(t.`time`, t.event_id)
+     AND STRUCT(w.weight, w.`time`, w.event_id) > STRUCT(t.weight, t.`time`, t.event_id)
 LEFT JOIN (SELECT * FROM once WHERE relation IS NOT NULL) AS o ON o.app_id = w.app_id AND o.event_id = w.event_id
 GROUP BY t.app_id, t.event_id, t.`time`, t.batch_on, t.speed_on, t.withdrawn_beyond_bronze;
 

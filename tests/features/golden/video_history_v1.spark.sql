@@ -12,8 +12,12 @@ SELECT
   COUNT(CASE WHEN `sign` = 1 AND `event_type` = 'view_end' THEN 1 END) AS `views`,
   SUM(
     CASE
-      WHEN `sign` = 1 AND `event_type` = 'view_end'
-      THEN COALESCE(`watch_ms`, 0)
+      WHEN `relation` = 'watch'
+      THEN CAST(CASE
+        WHEN `sign` = 1
+        THEN CASE WHEN `relation_on` = 1 THEN COALESCE(`watch_ms`, 0) ELSE 0 END
+        ELSE -COALESCE(`withdrawn_ms`, 0)
+      END AS BIGINT)
       ELSE CAST(0 AS BIGINT)
     END
   ) AS `watch_ms`,

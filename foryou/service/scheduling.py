@@ -1,0 +1,22 @@
+"""What a process tells the kernel about how it wants to run."""
+
+import ctypes
+import platform
+import struct
+
+SHORT_SLICE_NS = 100_000  # the shortest that the kernel takes
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+_ATTR = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority, runtime, deadline, period
+
+
+def wake_soon() -> bool:
+    """Asks for short turns on the processor, and gets them sooner: for who does little, and is waited for.
+
+    Nothing else is taken from others. True when the kernel takes it (Linux from 6.12 on); threads started later
+    have it, too.
+    """
+    number = _SCHED_SETATTR.get(platform.machine())
+    if number is None or platform.system() != "Linux":
+        return False
+    said = _ATTR.pack(_ATTR.size, 0, 0, 0, 0, SHORT_SLICE_NS, 0, 0)
+    return bool(ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.c_char_p(said), 0) == 0)
