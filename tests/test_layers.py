@@ -1,6 +1,8 @@
 """Imports point one way, and only entry points read the environment."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,18 @@ def test_only_entry_points_read_the_environment():
     entries = {reader for reader in readers if reader.startswith("cli/") or reader.endswith("__main__.py")}
     # lake/session.py asks whether spark-submit started it, of Spark's own variable
     assert readers - entries <= {"local/install.py", "lake/session.py"}
+
+
+def test_what_the_stream_imports_needs_nothing_of_the_main_environment():
+    """Flink has an environment of its own (ADR 0001): a job that misses a package fails at its submission."""
+    ours = {name for path in (ROOT / "jobs" / "streaming").glob("*.py") for name in modules_of_ours(path)}
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['msgspec', 'httpx', 'fastavro', 'confluent_kafka']))"
+    command = [sys.executable, "-c", f"{blocked}; import {', '.join(sorted(ours))}"]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert ours and done.returncode == 0, done.stderr
+
+
+def modules_of_ours(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("foryou."):
+            yield node.module
