@@ -18,8 +18,8 @@ from foryou.ranker.user_features import MemoryFeatures
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router
 from foryou.service.testing import ask, known_keys, known_tokens
+from foryou.service.web import Router
 
 BUDGET_MS = 100.0
 

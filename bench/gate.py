@@ -26,8 +26,8 @@ from foryou.service.gate_settings import load
 from foryou.service.guard import Guard
 from foryou.service.keys import Scope
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router
 from foryou.service.testing import ask, known_keys
+from foryou.service.web import Router
 
 PEOPLE = 5_000
 

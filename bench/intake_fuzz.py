@@ -38,8 +38,8 @@ from foryou.contract.seal import Seal
 from foryou.contract.secret_ring import new_ring
 from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router
 from foryou.service.testing import Answer, ask, known_keys
+from foryou.service.web import Router
 
 KEY = "fy_fuzz"
 NOW = 1_790_000_000_000

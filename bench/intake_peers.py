@@ -17,7 +17,7 @@ from fastapi import Body, FastAPI, HTTPException
 from pydantic import BaseModel
 
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Request, Response, Router, serve
+from foryou.service.web import Request, Response, Router, serve
 
 
 class Event(BaseModel):

@@ -28,9 +28,9 @@ from foryou.contract.consent import Law
 from foryou.contract.schemas import projection, schema
 from foryou.service import consents, logs
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
 from foryou.service.topic_follower import TopicFollower
+from foryou.service.web import Router, serve
 
 log = logging.getLogger("foryou.analytics")
 

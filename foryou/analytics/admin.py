@@ -13,7 +13,7 @@ from foryou.analytics.engine import Engine
 from foryou.analytics.errors import QueryError
 from foryou.analytics.nightly import Nightly, NothingToReplaceError, row_hash
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Request, Response, Router, json_response
+from foryou.service.web import Request, Response, Router, json_response
 
 HASHED = ("events", "per_minute", "per_hour", "per_day", "trends", "parity", "served")
 

@@ -20,7 +20,7 @@ from foryou.analytics.engine import Engine, Result
 from foryou.analytics.errors import QueryError
 from foryou.analytics.request import Ask
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Request, Response, Router
+from foryou.service.web import Request, Response, Router
 
 log = logging.getLogger(__name__)
 

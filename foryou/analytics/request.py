@@ -13,7 +13,7 @@ import pyarrow as pa
 from foryou.analytics.engine import DATABASE
 from foryou.analytics.errors import QueryError
 from foryou.analytics.statement import Statement, read
-from foryou.service.rsgi import Headers
+from foryou.service.web import Headers
 
 MAX_INFLATED = 512 << 20  # bytes of a body once it is unpacked
 HEAD_BYTES = 1 << 20  # an INSERT's head, before its data, is not longer

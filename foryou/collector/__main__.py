@@ -20,9 +20,9 @@ from foryou.contract.gate import Gate
 from foryou.service import logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, serve
 from foryou.service.scheduling import wake_soon
 from foryou.service.settings import Settings
+from foryou.service.web import Router, serve
 
 SILENT_MS = 5_000  # a forwarder that says nothing for so long is not running
 SWITCH_S = 0.0005  # how long the door may keep the log's thread from the interpreter; Python's own 5 ms is the budget

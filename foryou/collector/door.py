@@ -25,8 +25,8 @@ from foryou.service.callers import Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem, limited, unavailable
-from foryou.service.rsgi import Headers, Request, Response, json_response
 from foryou.service.tokens import REPLAY
+from foryou.service.web import Headers, Request, Response, json_response
 
 MAX_QUERY = 8 << 10  # of a query are searched for a write key
 UNKNOWN_LANE = "unknown"  # of what was refused before its event type could be read

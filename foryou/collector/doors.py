@@ -11,7 +11,7 @@ from foryou.collector.protocols.shape import Protocol
 from foryou.contract.events import MAX_BODY_BYTES
 from foryou.contract.gate import Refused, read_object
 from foryou.service.openapi import add_document
-from foryou.service.rsgi import Handler, Request, Response, Router
+from foryou.service.web import Handler, Request, Response, Router
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from foryou.contract.gate import Refused
 from foryou.contract.seal import Seal, secret_of
 from foryou.contract.topics import REJECTED
 from foryou.service.keys import Caller, Scope
-from foryou.service.rsgi import Request
+from foryou.service.web import Request
 
 KEPT_BYTES = 256 << 10  # of a refused body are kept; an accepted event has far fewer
 REPLAY_HEADER = "x-foryou-replay"  # "<the letter's name> event <when it was refused, UTC ms>", or "… body …"

@@ -23,9 +23,9 @@ from foryou.ranker.world import Worlds
 from foryou.service import consents, logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
 from foryou.service.topic_follower import TopicFollower
+from foryou.service.web import Router, serve
 
 log = logging.getLogger("foryou.ranker")
 

@@ -3,8 +3,8 @@
 from foryou.contract.consent import Purpose
 from foryou.ranker.feed_door import CONTEXT, DEFAULT_LIMIT, MAX_LIMIT, MAX_TOKEN_BODY, FeedDoor
 from foryou.service.openapi import TEXT, Operation, Schema, add_document
-from foryou.service.rsgi import Router
 from foryou.service.tokens import MAX_TTL_S
+from foryou.service.web import Router
 
 PATH, TOKENS_PATH, CONSENT_PATH = "/v1/feed", "/v1/tokens", "/v1/consent"
 _ID: Schema = {**TEXT, "minLength": 1, "maxLength": 128}

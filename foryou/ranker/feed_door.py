@@ -22,8 +22,8 @@ from foryou.service.callers import Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Request, Response, json_response
 from foryou.service.tokens import DEFAULT_TTL_S, FEED, MAX_TTL_S, Tokens
+from foryou.service.web import Request, Response, json_response
 
 MAX_LIMIT = 50
 DEFAULT_LIMIT = 10

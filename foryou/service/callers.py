@@ -8,8 +8,8 @@ from typing import Protocol
 
 from foryou.service.keys import Caller, KeyRing, Scope
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Headers
 from foryou.service.tokens import BadToken, Tokens, looks_like_token
+from foryou.service.web import Headers
 
 REMEDY_KEY = (
     "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or (for a beacon) as ?write_key=; "

@@ -9,7 +9,7 @@ from foryou.service.buckets import Buckets
 from foryou.service.gate_settings import GateSettings
 from foryou.service.metrics import Metrics
 from foryou.service.problem import limited, unavailable
-from foryou.service.rsgi import Scope
+from foryou.service.web import Scope
 
 UNGUARDED = frozenset(("/healthz", "/metrics"))  # the operator's own eyes stay open under load
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from foryou.service.problem import CONTENT_TYPE as PROBLEM_TYPE
-from foryou.service.rsgi import Request, Response, Route, Router
+from foryou.service.web import Request, Response, Route, Router
 
 Schema = Mapping[str, Any]
 PATH = "/openapi.json"

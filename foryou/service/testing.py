@@ -11,8 +11,8 @@ import msgspec
 from foryou.contract.secret_ring import new_ring
 from foryou.service.callers import Callers
 from foryou.service.keys import EVERY_SCOPE, KeyRing, Scope, key_of
-from foryou.service.rsgi import Headers, Router
 from foryou.service.tokens import Tokens
+from foryou.service.web import Headers, Router
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import msgspec
 from foryou.service.callers import Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Headers, is_loopback
 from foryou.service.tokens import FEED
+from foryou.service.web import Headers, is_loopback
 
 READ = "/get-online-features"
 WRITES = ("/push", "/write-to-online-store")

@@ -19,8 +19,8 @@ from foryou.contract.secret_ring import new_ring
 from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
 from foryou.service.cors import Cors
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router
 from foryou.service.testing import Answer, ask, known_keys
+from foryou.service.web import Router
 
 NOW = 1_790_000_000_000  # 2026-09-21
 KEY = "fy_test"

@@ -53,7 +53,7 @@ def test_every_reason_that_the_collector_gives_is_in_the_reference():
     sources = [
         *(ROOT / "foryou" / "collector").rglob("*.py"),
         ROOT / "foryou/contract/gate.py",
-        ROOT / "foryou/service/rsgi.py",
+        ROOT / "foryou/service/web.py",
         ROOT / "foryou/service/problem.py",
     ]
     given = re.compile(r'(?:reason="|_No\("|Refused\("|_bad\("|refused_whole\(")(\w+)"')

@@ -21,8 +21,8 @@ from foryou.ranker.world import Worlds
 from foryou.service.callers import Callers
 from foryou.service.keys import EVERY_SCOPE, KeyRing, Scope, key_of
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router
 from foryou.service.testing import Answer, FixedKeys, ask, known_tokens
+from foryou.service.web import Router
 
 KEY = "fy_test"
 IDENTITY = Identity(b"0" * 32)

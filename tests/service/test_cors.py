@@ -6,8 +6,8 @@ import pytest
 
 from foryou.service.cors import NOBODY, Cors
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, json_response
 from foryou.service.testing import ask
+from foryou.service.web import Router, json_response
 
 
 def router(cors) -> Router:

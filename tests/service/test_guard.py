@@ -7,8 +7,8 @@ import pytest
 from foryou.service.gate_settings import DEFAULTS, load
 from foryou.service.guard import Guard, bucket_of
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, json_response
 from foryou.service.testing import ask
+from foryou.service.web import Router, json_response
 
 
 def settings(tmp_path, text):

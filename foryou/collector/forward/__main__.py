@@ -16,8 +16,8 @@ from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
 from foryou.service.metrics import Metrics
-from foryou.service.rsgi import Router, serve
 from foryou.service.settings import Settings
+from foryou.service.web import Router, serve
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 NICE = 5  # the door goes before: an event that waits in the log is safe, a phone that waits is not

@@ -5,7 +5,7 @@ from typing import Any
 from foryou.collector.admission import Limited
 from foryou.contract.gate import Accepted, Refused
 from foryou.service.problem import Problem, limited
-from foryou.service.rsgi import Response, json_response
+from foryou.service.web import Response, json_response
 
 _NOT_EVEN_JSON = frozenset(("not_json", "too_deep", "double_key"))
 

@@ -28,7 +28,7 @@ from foryou.collector.protocols.shape import (
 from foryou.collector.split import media_type
 from foryou.contract.events import TYPES
 from foryou.contract.gate import Refused, read_object
-from foryou.service.rsgi import Headers
+from foryou.service.web import Headers
 
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 ATTRIBUTES = ("id", "source", "specversion", "type", "subject", "time", "datacontenttype", "dataschema")

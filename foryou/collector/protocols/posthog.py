@@ -25,7 +25,7 @@ from foryou.collector.protocols.shape import (
 )
 from foryou.collector.unpack import unpack
 from foryou.contract.gate import Accepted, Refused
-from foryou.service.rsgi import Response, json_response
+from foryou.service.web import Response, json_response
 
 NAMES = {"application_opened": "app_open", "application_backgrounded": "app_close"}
 _REMEDY = "name the event as one of our event types; docs/protocols.md lists them"

@@ -25,7 +25,7 @@ from foryou.collector.protocols.shape import (
 )
 from foryou.contract.gate import Accepted, Refused
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Response, json_response
+from foryou.service.web import Response, json_response
 
 CALLS = ("track", "identify", "page", "screen", "alias", "group")
 

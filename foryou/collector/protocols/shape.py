@@ -11,7 +11,7 @@ from foryou.collector.split import Unsplittable
 from foryou.contract.events import MAX_BATCH, MAX_DEPTH
 from foryou.contract.gate import Accepted, Refused, read_object
 from foryou.service.problem import Problem
-from foryou.service.rsgi import Headers, Response
+from foryou.service.web import Headers, Response
 
 Verdicts = list[Accepted | Refused]
 Item = Mapping[str, Any]

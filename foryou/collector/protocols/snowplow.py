@@ -30,7 +30,7 @@ from foryou.collector.protocols.shape import (
 )
 from foryou.contract.events import TYPES
 from foryou.contract.gate import Refused, read_object
-from foryou.service.rsgi import Response
+from foryou.service.web import Response
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 MEDIA = "com.snowplowanalytics.snowplow.media"

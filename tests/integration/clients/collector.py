@@ -4,7 +4,7 @@ import sys
 import time
 
 from foryou.contract.topics import REJECTED
-from foryou.service.rsgi import json_response, serve
+from foryou.service.web import json_response, serve
 from tests.collector.conftest import TOPICS_WRITTEN, Collector
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem, unavailable
-from foryou.service.rsgi import Request, Response, Router, json_response
 from foryou.service.testing import ask as ask_async
+from foryou.service.web import Request, Response, Router, json_response
 
 LIMIT = 100
 
