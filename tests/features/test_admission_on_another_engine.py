@@ -124,7 +124,7 @@ def test_whatever_is_spoilt_in_the_text_is_found(of, instead):
 
 
 def test_words_on_relations_are_those_that_saved_states_hold():
-    """A job goes on from its savepoint, so a word of today must sort among those of yesterday."""
+    """Where a job goes on from a savepoint, a word of today must sort among those of yesterday."""
     like = {"event_id": "e1", "app_id": "demo", "event_type": "like", "user_key": "uk_ann", "video_id": "v1"}
     engine = judged([like | {"event_time": 1_800_000_000_000, "received_at": 1_800_000_000_000}])
     assert rows_of(engine, "SELECT word FROM worded") == [{"word": "01800000000000e1+"}]
