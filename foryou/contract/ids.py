@@ -2,17 +2,12 @@
 
 import hashlib
 import os
-import random
 import uuid
-
-# Ids are to be unique, not secret: seeded once by the system, which a call for every id would ask each time.
-_chance = random.Random(os.urandom(32))
-os.register_at_fork(after_in_child=lambda: _chance.seed(os.urandom(32)))
 
 
 def uuid7(now_ms: int) -> str:
     """A new UUIDv7 for `now_ms`; ids of one millisecond are ordered at random."""
-    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | _chance.getrandbits(80)
+    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"

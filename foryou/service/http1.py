@@ -9,6 +9,8 @@ socket is not read), answers that nobody reads (no further request is), and the 
 """
 
 import asyncio
+import logging
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -19,12 +21,21 @@ from urllib.parse import unquote
 
 import httptools
 
+log = logging.getLogger(__name__)
+
 MAX_HEAD_BYTES = 64 << 10
+MAX_HEADERS = 256
 HIGH_WATER_BYTES = 256 << 10  # of a body wait to be taken; then its socket is not read
 LINGER_BYTES = 32 << 20  # of a refused body are read away, so that the client gets to read the refusal
 LINGER_S = 5.0
+READ_BYTES = 64 << 10  # of an answer taken between two looks: slow, but alive
+_UNSAFE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # in the value of a header: a line's end would begin another one
 _LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
+
+
+class _TooManyHeaders(Exception):
+    """More lines than a head may have."""
 
 
 class Disconnected(Exception):
@@ -90,8 +101,18 @@ class Exchange:
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answers; the first answer counts."""
         if not self._answered:
-            self._answered = True
             self._connection.answer(status, headers, body)
+            self._answered = True
+
+    @property
+    def answered(self) -> bool:
+        """Whether its answer is under way."""
+        return self._answered
+
+    @property
+    def expects(self) -> bool:
+        """Whether the client waits for a word before it sends the body, and got none."""
+        return self._expects and not self._complete and not self._pieces
 
     @property
     def complete(self) -> bool:
@@ -100,11 +121,16 @@ class Exchange:
 
     def take(self, piece: bytes) -> bool:
         """A piece of the body; False when enough of it waits."""
-        if not self._answered:
-            self._pieces.append(piece)
-            self._size += len(piece)
+        if self._answered:
+            return True  # read away
+        self._pieces.append(piece)
+        self._size += len(piece)
         self._wake()
         return self._size < HIGH_WATER_BYTES
+
+    def begin_again(self) -> None:
+        """Its body is still to come, after all."""
+        self._complete = False
 
     def end(self) -> None:
         """The body is whole."""
@@ -191,6 +217,7 @@ class Connection(asyncio.Protocol):
         self._client = ""
         self._url = b""
         self._headers = Headers()
+        self._count = 0  # header lines of this head
         self._unseen = 0  # bytes since the last event that made something of them
         self._coming: Exchange | None = None  # whose body is being read
         self._waiting: deque[tuple[Scope, Exchange]] = deque()
@@ -199,6 +226,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._lingered = -1  # bytes read away since the last answer; below 0: it was not the last
         self._paused = self._slow = self._eof = False
+        self._unread = 0  # bytes of answers, at the last look at a slow reader
+        self._bare: Exchange | None = None  # whose body comes under a head that we made (see _stay)
         self._deadline: float | None = time.monotonic() + server.idle_s
 
     # from the socket
@@ -210,6 +239,7 @@ class Connection(asyncio.Protocol):
         self._client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if not self._server.opened(self):
             self._refuse(503, b"too many connections are open")
+            self._transport.close()  # has said nothing yet: no body to read away
 
     def connection_lost(self, _: Exception | None) -> None:
         self._server.closed(self)
@@ -218,6 +248,8 @@ class Connection(asyncio.Protocol):
         for each in (self._coming, self._now):
             if each is not None:
                 each.lost()
+        self._coming = None
+        del self._parser  # it holds us, and we hold it: nobody waits for the garbage collector
 
     def eof_received(self) -> bool:
         """A client that has said all may still wait for its answer."""
@@ -236,11 +268,15 @@ class Connection(asyncio.Protocol):
         self._unseen += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to what we do not speak: the request is answered as it is, and the last
-            if self._waiting:
-                self._waiting[-1][1].keep = False
-        except httptools.HttpParserError:
-            self._refuse(400, b"this is no HTTP/1.1")
+        except httptools.HttpParserUpgrade as upgrade:  # to what we do not speak: answered as it is, and the last
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if self._waiting and self._waiting[0][1].complete:
+                self._begin()  # it was whole before what is wrong
+            if isinstance(error.__context__, _TooManyHeaders):
+                self._refuse(431, b"a head has at most 256 lines here")
+            else:
+                self._refuse(400, b"this is no HTTP/1.1")
         else:
             if self._unseen > MAX_HEAD_BYTES:
                 self._refuse(431, b"a head has at most 65,536 bytes here")
@@ -250,12 +286,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._slow = True
-        self._deadline = time.monotonic() + self._server.idle_s
+        self._unread = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if self._lingered < 0:
+            self._deadline = time.monotonic() + self._server.idle_s
         self._pause()
 
     def resume_writing(self) -> None:
         self._slow = False
-        self._deadline = None if self._now is not None else time.monotonic() + self._server.idle_s
+        if self._lingered < 0:
+            self._deadline = None if self._now is not None else time.monotonic() + self._server.idle_s
+        self._begin()
         self.read_on()
 
     # from the parser
@@ -266,12 +306,19 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._coming is not None:
             return  # a trailer
+        self._count += 1
+        if self._count > MAX_HEADERS:
+            raise _TooManyHeaders
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         known = self._headers.get(key)
         self._headers[key] = text if known is None else f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
-        self._unseen = 0
+        self._unseen = self._count = 0
+        if self._bare is not None:
+            self._coming, self._bare = self._bare, None
+            self._url, self._headers = b"", Headers()
+            return
         url, headers = self._url, self._headers
         self._url, self._headers = b"", Headers()
         if not url.startswith(b"/"):
@@ -312,18 +359,21 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Sends the answer of the request at hand, and begins with the next one."""
-        exchange, self._now = self._now, None
+        exchange = self._now
         assert exchange is not None
-        keep = exchange.keep and not self._server.stopping and not self._eof
+        # A body that was not asked for may come or not: what follows could be either.
+        keep = exchange.keep and not self._server.stopping and not self._eof and not exchange.expects
         transport = self._transport
         if transport is None or transport.is_closing():
+            self._now = None
             return
         parts = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, b"date: ", self._server.date(), b"\r\n"]
         for name, value in headers:
             if name == "connection" and value == "close":
                 keep = False
             else:
-                parts.append(f"{name}: {value}\r\n".encode("latin-1"))
+                safe = value if value.isascii() and value.isprintable() else _UNSAFE.sub("?", value)
+                parts.append(f"{name}: {safe}\r\n".encode("latin-1"))
         if not keep:
             parts.append(b"connection: close\r\n")
         if status not in _NO_BODY:
@@ -331,6 +381,7 @@ class Connection(asyncio.Protocol):
         parts.append(b"\r\n")
         if self._method != "HEAD" and status not in _NO_BODY:
             parts.append(body)
+        self._now = None
         self._deadline = time.monotonic() + self._server.idle_s
         transport.write(b"".join(parts))
         if not keep:
@@ -353,17 +404,47 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Closes it if it has said nothing, or read nothing, for too long."""
-        if self._deadline is not None and now >= self._deadline:
+        if self._deadline is None or now < self._deadline:
+            return
+        unread = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if self._slow and self._lingered < 0 and unread <= self._unread - READ_BYTES:  # it reads, if slowly
+            self._unread, self._deadline = unread, now + self._server.idle_s
+        else:
             self.cut()
 
     # inside
 
     def _begin(self) -> None:
-        if self._now is None and self._waiting and self._lingered < 0:
+        if self._now is None and self._waiting and self._lingered < 0 and not self._slow:
             scope, self._now = self._waiting.popleft()
             self._method = scope.method
             self._deadline = None
-            self._task = asyncio.get_running_loop().create_task(self._server.app(scope, self._now))
+            self._task = asyncio.get_running_loop().create_task(self._serve(scope, self._now))
+
+    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
+        try:
+            await self._server.app(scope, exchange)
+        except Exception as error:  # noqa: BLE001 - the boundary
+            log.error("a request was not answered", extra={"error": type(error).__name__})
+        finally:
+            if self._now is exchange:
+                self.cut()
+
+    def _stay(self, rest: bytes) -> None:
+        """The parser leaves an upgrade's body to the new protocol; without one it is a body like any other."""
+        scope, exchange = self._waiting[-1]
+        exchange.keep = False
+        coded, length = scope.headers.get("transfer-encoding"), scope.headers.get("content-length", "0")
+        if scope.method == "CONNECT" or (coded is None and int(length) == 0):
+            return
+        exchange.begin_again()
+        self._bare, self._parser = exchange, httptools.HttpRequestParser(self)
+        framing = f"content-length: {length}" if coded is None else f"transfer-encoding: {coded}"
+        try:
+            self._parser.feed_data(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode("latin-1") + rest)
+        except httptools.HttpParserError:
+            self._begin()
+            self._refuse(400, b"this is no HTTP/1.1")
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
@@ -376,7 +457,9 @@ class Connection(asyncio.Protocol):
         if transport is None or self._lingered >= 0:
             return
         self._waiting.clear()
-        if self._now is None:
+        if self._now is None and self._coming is not None and self._coming.answered:
+            self._leave(whole=False)  # it has its answer: a second one would be taken for the next request's
+        elif self._now is None:
             told = b'{"title":"%s","status":%d,"detail":"%s"}' % (HTTPStatus(status).phrase.encode(), status, why)
             head = b"content-type: application/problem+json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
             transport.write(_LINES[status] + head % len(told) + told)

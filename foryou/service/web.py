@@ -36,6 +36,7 @@ BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or ho
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 SMALL_BODY_BYTES = 8 << 10
 BACKLOG = 1024
+HANDSHAKE_S = 5.0  # until then a TLS connection is not counted
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NEVER = re.compile(r"(?!)")
@@ -424,7 +425,11 @@ async def _serve(
     if not is_loopback(host):
         log.warning("listening in plaintext off loopback, as FORYOU_PLAINTEXT says", extra={"address": host})
     if (tls := listening.tls) is not None:
-        sockets.append(await loop.create_server(server, tls.host, tls.port, backlog=BACKLOG, ssl=_context(tls)))
+        sockets.append(
+            await loop.create_server(
+                server, tls.host, tls.port, backlog=BACKLOG, ssl=_context(tls), ssl_handshake_timeout=HANDSHAKE_S
+            )
+        )
         log.info("listening", extra={"address": f"https://{tls.host}:{tls.port}"})
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

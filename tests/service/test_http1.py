@@ -1,7 +1,10 @@
 """The server on a real socket: order, bounds, and every way in which a request may come."""
 
 import asyncio
+import gc
 import time
+import weakref
+from urllib.parse import unquote
 
 import pytest
 
@@ -14,6 +17,14 @@ async def app(scope, exchange):
     if scope.path == "/unread":
         exchange.response_bytes(503, [("connection", "close")], b"no")
         return
+    if scope.path == "/big":
+        exchange.response_bytes(200, [], b"x" * 100_000)
+        return
+    if scope.path == "/header":
+        exchange.response_bytes(200, [("x-a", unquote(scope.query_string))], b"told")
+        return
+    if scope.path == "/dies":
+        raise ValueError("in the app")
     if scope.path == "/slow":
         await asyncio.sleep(0.05)
     try:
@@ -144,3 +155,100 @@ def test_silence_ends_a_connection_wherever_it_falls():
         began = time.monotonic()
         talk(said, idle_s=0.2)
         assert time.monotonic() - began < 3
+
+
+def test_answers_that_nobody_reads_are_not_made():
+    async def run():
+        server = Server(app, connections=10, idle_s=60)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        _reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2], limit=1 << 10)
+        writer.transport.pause_reading()
+        writer.write(b"GET /big HTTP/1.1\r\n\r\n" * 8_000)
+        await asyncio.sleep(0.5)
+        (connection,) = server._open
+        held = connection._transport.get_write_buffer_size()
+        writer.close()
+        listening.close()
+        await server.drained(0)
+        return held
+
+    assert asyncio.run(run()) < 1 << 20
+
+
+def test_a_slow_reader_gets_all_of_a_long_answer():
+    async def long(_scope, exchange):
+        exchange.response_bytes(200, [("connection", "close")], b"x" * 8_000_000)
+
+    async def run():
+        server = Server(long, connections=10, idle_s=0.4)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2], limit=1 << 14)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        heard = 0
+        while some := await reader.read(1 << 18):
+            heard += len(some)
+            await asyncio.sleep(0.03)
+        writer.close()
+        listening.close()
+        return heard
+
+    assert asyncio.run(run()) > 8_000_000
+
+
+@pytest.mark.parametrize("value", [b"1%0d%0aset-cookie:%20a=b", b"%e6%bc%a2", b"%00"])
+def test_no_value_of_a_header_begins_another_one_or_ends_the_connection_untold(value):
+    heard = talk(b"GET /header?" + value + b" HTTP/1.1\r\n\r\n", until=b"told")
+    assert heard.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\nset-cookie" not in heard
+
+
+def test_an_app_that_dies_leaves_no_connection_behind():
+    assert talk(b"GET /dies HTTP/1.1\r\n\r\n", idle_s=60) == b""
+
+
+@pytest.mark.parametrize(
+    "body", [b"content-length: 5\r\n\r\nhello", b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+def test_the_body_of_a_request_that_would_upgrade_is_read(body):
+    request = b"POST /up HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n" + body
+    for pieces in ([request], [request[:-3], request[-3:]], [request[: -len(body)], body]):
+        assert b"POST /up  None 5" in talk(*pieces)
+
+
+def test_a_head_of_very_many_lines_is_refused_at_once():
+    heard = talk(b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 10_000 + b"\r\n")
+    assert heard.startswith(b"HTTP/1.1 431 ")
+
+
+def test_after_an_answer_before_go_on_nothing_is_taken_for_the_body():
+    async def early(_scope, exchange):
+        exchange.response_bytes(404, [], b"no")
+
+    heard = talk(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 60\r\n\r\n", serving=early)
+    assert heard.startswith(b"HTTP/1.1 404 ") and b"connection: close" in heard
+
+
+def test_a_whole_request_before_garbage_is_answered_and_no_request_twice():
+    heard = talk(b"POST /first HTTP/1.1\r\ncontent-length: 2\r\n\r\nok\x00\x00nonsense\r\n\r\n")
+    assert b"POST /first  None 2" in heard and heard.count(b"HTTP/1.1 ") == 1
+    early = talk(b"POST /unread HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", b"zz\r\n", pause_s=0.05)
+    assert early.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_connection_that_ended_is_gone_without_the_garbage_collector():
+    async def run():
+        server = Server(app, connections=10, idle_s=5)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2])
+        await asyncio.sleep(0.05)
+        seen = weakref.ref(next(iter(server._open)))
+        writer.close()
+        await asyncio.sleep(0.05)
+        listening.close()
+        return seen()
+
+    gc.disable()
+    try:
+        assert asyncio.run(run()) is None
+    finally:
+        gc.enable()

@@ -22,7 +22,7 @@ from foryou.collector.log.disk_log import QUOTA_BYTES
 from foryou.collector.log.event_log import LogRecord
 from foryou.collector.log.frames import Bad, Frame
 from foryou.collector.log.segments import ASIDE, Position, Segment, bytes_in, segments, set_aside, size_of
-from foryou.collector.log.tail import Piece, Tail
+from foryou.collector.log.tail import WINDOW_BYTES, Piece, Tail
 from foryou.contract.codec import Encoder, Record
 from foryou.contract.residence import HOME
 from foryou.service.metrics import Metrics
@@ -37,7 +37,7 @@ TIDY_S = 1.0
 RETRY_S = 0.5
 ROUND_S, ROUND_MOST_S = 0.01, 0.05  # between two rounds, and thrice what a round took: a request costs as much as some
 # hundred records in it, and what is saved here is Flink's and the collector's
-MANY = 200  # posts in a round: there is more behind them, and nothing to wait for
+MANY = 200  # posts in a round, or half a window of bytes: there is more behind them, and nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Forwarder:
         self._expected = None
         try:
             while not until():
-                begun_s = time.monotonic()
+                begun_s, begun_at = time.monotonic(), tail.position
                 piece = tail.read()
                 if piece is not None:
                     self._send(piece, sender, encoders)
@@ -187,7 +187,7 @@ class Forwarder:
                 self._reached(tail)
                 if self._tidy():
                     return
-                if piece is None or len(piece.found) < MANY:
+                if piece is None or not _more_behind(piece, begun_at):
                     self._stop.wait(min(ROUND_MOST_S, max(ROUND_S, 3 * (time.monotonic() - begun_s))))
         finally:
             tail.close()
@@ -344,3 +344,8 @@ class Forwarder:
         for path in (self._folder / ASIDE).glob("*"):
             if now_s - path.stat().st_mtime > ASIDE_KEEP_S:
                 path.unlink(missing_ok=True)
+
+
+def _more_behind(piece: Piece, begun_at: Position) -> bool:
+    same = begun_at.segment == piece.until.segment
+    return len(piece.found) >= MANY or piece.until.offset - (begun_at.offset if same else 0) >= WINDOW_BYTES // 2

@@ -29,7 +29,7 @@ ALARM = 0.8
 GATHER_S = 0.0005  # posts share a write: alone each would cost two switches of threads and a sync of its own
 LOOK_S = 0.5  # how often the folder is measured: the forwarder deletes in it
 MAX_PENDING_BYTES = 32 << 20  # not yet synced: a disk that is so far behind takes no more
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)  # of bytes or of open files: both may pass
 _Pending = tuple[bytes, "asyncio.Future[None]"]
 
 
@@ -211,7 +211,7 @@ class DiskLog:
             if failed is None:
                 waiter.set_result(None)
             else:
-                waiter.set_exception(failed)
+                waiter.set_exception(LogUnavailable(*failed.args))  # one each: a traceback grows with every raise
 
     def _rotate(self) -> None:
         """Begins a new segment; the one before is complete."""
