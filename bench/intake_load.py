@@ -78,7 +78,7 @@ class _Viewer(asyncio.Protocol):
     def __init__(self, load: "Load", number: int) -> None:
         self.load, self.number = load, number
         self.transport: asyncio.Transport | None = None
-        self.due = 0.0
+        self.due = self.sent = 0.0
         self.ids: list[int] = []
         self._heard = b""
         self._seq = 0
@@ -94,7 +94,7 @@ class _Viewer(asyncio.Protocol):
     def post(self, due: float) -> None:
         """Sends the next post, or the last one again when it was not answered."""
         assert self.transport is not None
-        self.due = due
+        self.due, self.sent = due, time.perf_counter()
         spec = self.load.spec
         if not self.ids:
             self.ids = self.load.take(spec.batch)
@@ -166,7 +166,7 @@ class Load:
                     self._acked.append(viewer.number << 40 | number)
             viewer.ids = []
         else:
-            self._refused.append(now - viewer.due)
+            self._refused.append(now - viewer.sent)  # how long a refusal takes, not how long its post had waited
         self._end_of(viewer)
         if not self._over and viewer.transport is not None:
             self._ready(viewer)
