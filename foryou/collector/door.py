@@ -173,6 +173,7 @@ class Door:
             raise unavailable(f"the events are not stored: {error}") from error
 
     def _count(self, verdicts: list[Accepted | Refused]) -> None:
+        # A post of one sound event is what phones send most; the general way is a twentieth of what the post costs.
         if len(verdicts) == 1 and isinstance(only := verdicts[0], Accepted) and only.flags is None and not only.removed:
             self._counters["received"][only.lane].inc()
             self._counters["accepted"][only.lane].inc()

@@ -416,10 +416,8 @@ async def _serve(
     stop: Callable[[], None],
     listening: Listening,
 ) -> None:
-    loop, server = (
-        asyncio.get_running_loop(),
-        Server(app, connections=_room_for(listening.connections), idle_s=listening.idle_s),
-    )
+    loop = asyncio.get_running_loop()
+    server = Server(app, connections=_room_for(listening.connections), idle_s=listening.idle_s)
     sockets = [await loop.create_server(server, host, port, backlog=BACKLOG)]
     log.info("listening", extra={"address": f"http://{host}:{port}"})
     if not is_loopback(host):

@@ -21,6 +21,7 @@ from foryou.local.state import StackState
 from foryou.service.settings import REPO, Settings
 
 from . import live_lake
+from .clickhouse_tables import empty
 
 OFFSET = "1000"
 UP_S = 300.0
@@ -90,6 +91,25 @@ def stack():
     yield local
     local.down()
     assert local.processes == []
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """An embedded ClickHouse with our tables: a module's own, for a process has one."""
+    from foryou.analytics import migrations
+    from foryou.analytics.embedded import Embedded
+
+    engine = Embedded(tmp_path_factory.mktemp("clickhouse"))
+    migrations.apply(engine, migrations.load())
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def engine(opened):
+    """The same, with no rows in it."""
+    empty(opened)
+    return opened
 
 
 # The night's own settings, for few rows: they are seconds of work, and compiling takes most of them.

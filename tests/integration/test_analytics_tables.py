@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foryou.analytics import migrations
-from foryou.analytics.embedded import Embedded
 from foryou.analytics.loader.loader import EVENTS, SERVED, Loader
 from foryou.analytics.loader.progress import ProgressFile
 from foryou.analytics.loader.source import MemorySource
@@ -22,6 +20,7 @@ from foryou.analytics.nightly import Nightly, NothingToReplaceError, hashes, row
 from foryou.contract.codec import Encoder
 from foryou.contract.schemas import schema
 from foryou.service.metrics import Metrics
+from tests.integration.clickhouse_tables import empty
 
 NOON = 1_795_176_000_000  # 2026-11-20 12:00 UTC
 DAY = date(2026, 11, 20)
@@ -58,33 +57,6 @@ class Mortal:
         if now:
             raise Killed
         return answer
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    engine = Embedded(tmp_path_factory.mktemp("clickhouse"))
-    migrations.apply(engine, migrations.load())
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def engine(opened):
-    empty(opened)
-    return opened
-
-
-def empty(engine):
-    """No rows, and no memory of tokens."""
-    tables = (
-        "events events_read events_planned minutes hours days served served_read served_planned replaced trends parity"
-    )
-    for table in tables.split():
-        parts = engine.query(
-            f"SELECT DISTINCT partition FROM system.parts WHERE table = '{table}' AND active"
-        ).text.split("\n")
-        for part in filter(None, parts):
-            engine.query(f"ALTER TABLE {table} DROP PARTITION " + ("tuple()" if part == "tuple()" else f"'{part}'"))
 
 
 def event(number, *, time=None, received=None, **more):

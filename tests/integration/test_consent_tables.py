@@ -7,14 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foryou.analytics import migrations
 from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
-from foryou.analytics.embedded import Embedded
 from foryou.analytics.loader.loader import SERVED
 from foryou.analytics.loader.source import MemorySource, SourceUnavailableError
 from foryou.analytics.nightly import Nightly
 from foryou.service.gate_settings import ConsentTable
 from foryou.service.metrics import Metrics
+from tests.integration.clickhouse_tables import empty
 from tests.integration.test_analytics_tables import (
     DAY,
     ENCODE,
@@ -23,7 +22,6 @@ from tests.integration.test_analytics_tables import (
     MADE,
     NOON,
     batch_row,
-    empty,
     event,
     feed,
     load,
@@ -38,20 +36,6 @@ WHOSE = "SELECT DISTINCT user_key FROM events WHERE user_key IN ('', 'person1', 
 LINKS = """SELECT count() FROM events WHERE user_key = '' AND (device_key IS NOT NULL OR session_id IS NOT NULL
     OR seq IS NOT NULL OR impression_id IS NOT NULL OR request_id IS NOT NULL OR query IS NOT NULL
     OR notEmpty(properties) OR cancels_event_id IS NOT NULL)"""
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    engine = Embedded(tmp_path_factory.mktemp("clickhouse"))
-    migrations.apply(engine, migrations.load())
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def engine(opened):
-    empty(opened)
-    return opened
 
 
 def word(user_key, consent=None, jurisdiction=None, at=NOON):

@@ -35,8 +35,9 @@ ASIDE_KEEP_S = 7 * 86_400.0
 SAVE_S = 0.1
 TIDY_S = 1.0
 RETRY_S = 0.5
-ROUND_S, ROUND_MOST_S = 0.01, 0.05  # between two rounds, and thrice what a round took: a request costs as much as some
-# hundred records in it, and what is saved here is Flink's and the collector's
+# Between two rounds: thrice what the last one took, within these. A request costs Kafka as much as some hundred records
+# in it, and what is saved here is Flink's and the collector's.
+ROUND_S, ROUND_MOST_S = 0.01, 0.05
 MANY = 200  # posts in a round, or half a window of bytes: there is more behind them, and nothing to wait for
 
 
