@@ -84,17 +84,18 @@ class Door:
         caller = None if protocol.key_in_body and not headers.get("authorization") else self._caller(headers)
         self.ready()
         now_ms = self._clock_ms()
+        origin = None if caller is None else origin_of(request, caller, protocol.kept_as)
         try:
-            parcel = _parcel(protocol, request, caller, now_ms)
+            parcel = _parcel(protocol, request, origin, now_ms)
         except Unsplittable as whole:
-            if caller is not None:  # whose it was is known: it is kept
+            if caller is not None and origin is not None:  # whose it was is known: it is kept
                 self._charge(caller, whole.count, now_ms)
-                await self._refuse_whole(whole, request.body, caller.app_id, origin_of(request, caller), now_ms)
+                await self._refuse_whole(whole, request.body, caller.app_id, origin, now_ms)
             raise whole.problem from None
-        if caller is None:
+        if caller is None or origin is None:
             caller = self._caller({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+            origin = origin_of(request, caller, protocol.kept_as)
         self._charge(caller, len(parcel.events), now_ms)
-        origin = origin_of(request, caller, protocol.kept_as)
         verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
         # Who replays hears what became of each letter, whatever the protocol's clients are told.
         answer = protocol.answer if origin.replay_of is None else verdict_each
@@ -220,12 +221,11 @@ class Door:
             raise
 
 
-def _parcel(protocol: Protocol, request: Request, caller: Caller | None, now_ms: int) -> Parcel:
+def _parcel(protocol: Protocol, request: Request, origin: Origin | None, now_ms: int) -> Parcel:
     """The events of a request; of a replayed dead letter the one that it was, at the time of its refusal unless it says
     its own. Raises Unsplittable.
     """
     body = unpack(request.body, request.headers.get("content-encoding"))
-    origin = None if caller is None else origin_of(request, caller)
     then_ms = now_ms if origin is None or origin.at_ms is None else origin.at_ms
     if origin is not None and origin.one_event:
         return Parcel([protocol.again(body, then_ms)], [body], single=True)
