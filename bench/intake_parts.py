@@ -68,7 +68,13 @@ class Process:
         """Starts it, and waits until it is healthy."""
         with self.console.open("ab") as out:
             self.running = subprocess.Popen(
-                self.argv, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=REPO
+                self.argv,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=REPO,
+                start_new_session=True,  # as the supervisor does: where sessions are weighed, each part is one
             )
         deadline = time.monotonic() + START_S
         while not self.healthy():
@@ -189,7 +195,10 @@ class Loading:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.intake_load", json.dumps(asdict(spec))], stdout=subprocess.PIPE, cwd=REPO
+            [sys.executable, "-m", "bench.intake_load", json.dumps(asdict(spec))],
+            stdout=subprocess.PIPE,
+            cwd=REPO,
+            start_new_session=True,
         )
 
     def done(self) -> Result:

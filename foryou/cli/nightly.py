@@ -32,8 +32,8 @@ from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.service.settings import REPO, Settings
 
 # Beside a live stack people come first: only what they leave. A low priority (nice) still took a tenth of both cores
-# and made features four seconds old.
-WHEN_IDLE = ("chrt", "--idle", "0")
+# and made features four seconds old; the idle one alone took half, where sessions are weighed.
+WHEN_IDLE = (sys.executable, "-m", "foryou.service.scheduling")
 KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 

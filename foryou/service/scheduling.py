@@ -1,13 +1,24 @@
-"""What a process tells the kernel about how it wants to run."""
+"""What a process tells the kernel about how it wants to run.
+
+Linux weighs sessions before processes where autogroups are on (most distributions): a process at the lowest priority in
+a session of its own then gets as much as all of another session. Whoever stands back lets its session stand back, too.
+"""
 
 import ctypes
 import os
 import platform
+import signal
 import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 SHORT_SLICE_NS = 100_000  # the shortest that the kernel takes
+LAST = 19  # the lowest weight
+_AUTOGROUP = Path("/proc/self/autogroup")
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _ATTR = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority, runtime, deadline, period
+_PR_SET_PDEATHSIG = 1
 
 
 def wake_soon() -> bool:
@@ -22,3 +33,29 @@ def wake_soon() -> bool:
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     said = _ATTR.pack(_ATTR.size, 0, 0, nice, 0, SHORT_SLICE_NS, 0, 0)
     return bool(ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.c_char_p(said), 0) == 0)
+
+
+def stand_back(nice: int) -> None:
+    """Lets others go first: this process, and its session if it leads one (nobody else's terminal is slowed)."""
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # no autogroups here
+            _AUTOGROUP.write_text(str(nice), "ascii")
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when the thread that started it ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def when_idle(command: list[str]) -> None:
+    """Becomes `command`, in a session of its own that gets what all others leave, and ends with its parent."""
+    end_with_parent()
+    os.setsid()
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    stand_back(LAST)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    when_idle(sys.argv[1:])

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from foryou.lake.job import parse
 from foryou.lake.session import session
+from foryou.service.scheduling import end_with_parent
 
 
 def main(argv: Sequence[str]) -> None:
@@ -22,6 +23,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--steps", required=True)
     asked, rest = parser.parse_known_args(argv)
     arguments = parse(rest, __doc__)
+    end_with_parent()  # the JVM's: a night that was killed leaves nobody who goes on writing
     spark = session("foryou nightly")
     try:
         for name in asked.steps.split(","):

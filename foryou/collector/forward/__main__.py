@@ -16,6 +16,7 @@ from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
 from foryou.service.metrics import Metrics
+from foryou.service.scheduling import stand_back
 from foryou.service.settings import Settings
 from foryou.service.web import Router, serve
 
@@ -32,7 +33,7 @@ def main() -> None:
         held = lock(settings.log_folder, "forwarder")
     except (ValueError, LogInUse) as error:
         sys.exit(f"foryou.collector.forward: {error}")
-    os.nice(NICE)
+    stand_back(NICE)
     metrics = Metrics()
     home, *elsewhere = (Carrier(settings, residency, name, metrics) for name in (HOME, *residency.to))
     carriers = (home, *elsewhere)

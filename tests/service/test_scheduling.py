@@ -1,0 +1,72 @@
+"""Who stands back takes what others leave, whatever session they are in, and ends with its parent."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BURN = [sys.executable, "-c", "while True: pass"]
+WHEN_IDLE = [sys.executable, "-m", "foryou.service.scheduling"]
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+
+
+def weight_of(pid):
+    return Path(f"/proc/{pid}/autogroup").read_text("ascii").split()[-1]
+
+
+def until(found, within_s=20.0):
+    deadline = time.monotonic() + within_s
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def burns(pid):
+    """Whether it has become the command."""
+    try:
+        return b"while True" in Path(f"/proc/{pid}/cmdline").read_bytes() and "scheduling" not in _words(pid)
+    except FileNotFoundError:
+        return False
+
+
+def _words(pid):
+    return Path(f"/proc/{pid}/cmdline").read_text("utf-8")
+
+
+def test_what_runs_when_idle_leads_a_session_of_the_lowest_weight():
+    burning = subprocess.Popen(WHEN_IDLE + BURN)
+    try:
+        until(lambda: burns(burning.pid))
+        assert os.sched_getscheduler(burning.pid) == os.SCHED_IDLE
+        assert os.getsid(burning.pid) == burning.pid != os.getsid(0)
+        if AUTOGROUP.exists() and AUTOGROUP.read_text("ascii").strip() == "1":
+            assert weight_of(burning.pid) == "19"
+    finally:
+        burning.kill()
+        burning.wait()
+
+
+def test_it_ends_with_its_parent_however_that_ends():
+    starts = f"import subprocess, sys; p = subprocess.Popen({WHEN_IDLE + BURN}); print(p.pid, flush=True); p.wait()"
+    parent = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    until(lambda: burns(child))
+    parent.kill()
+    parent.communicate()
+    until(lambda: not burns(child))
+
+
+def test_a_session_is_slowed_by_its_leader_only():
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel weighs no sessions")
+    before = weight_of("self")
+    follower = "from foryou.service.scheduling import stand_back; stand_back(7)"
+    subprocess.run([sys.executable, "-c", follower], check=True)
+    assert weight_of("self") == before
+    leader = f"{follower}; print(open('/proc/self/autogroup').read())"
+    said = subprocess.run([sys.executable, "-c", leader], check=True, capture_output=True, start_new_session=True)
+    assert said.stdout.split()[-1] == b"7"
