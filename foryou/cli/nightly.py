@@ -33,7 +33,8 @@ from foryou.service.settings import REPO, Settings
 
 # Beside a live stack people come first: only what they leave. A low priority (nice) still took a tenth of both cores
 # and made features four seconds old; the idle one alone took half, where sessions are weighed.
-WHEN_IDLE = (sys.executable, "-m", "foryou.service.scheduling")
+WHEN_IDLE = (sys.executable, "-m", "foryou.service.scheduling", "idle")
+AT_ONCE = (*WHEN_IDLE[:-1], "at-once")
 KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 
@@ -48,6 +49,9 @@ def nightly(
     first: Annotated[str | None, typer.Option("--from", help="a span of days: its first", show_default=False)] = None,
     last: Annotated[str | None, typer.Option("--to", help="and its last", show_default=False)] = None,
     offline: Annotated[bool, typer.Option("--offline", help="the lake alone: imports, no Kafka, no store")] = False,
+    urgent: Annotated[
+        bool, typer.Option("--urgent", help="take a full share of the processors, though people on the stack wait")
+    ] = False,
     memory: Annotated[str, typer.Option(help="of the Spark driver")] = "4g",
     only: Annotated[
         str | None, typer.Option("--steps", help="some steps, by name, joined by commas", show_default=False)
@@ -68,7 +72,7 @@ def nightly(
             _reachable(settings)
         say_java(console)
         with alone(settings) as lock:
-            done = run(Spark(settings, offline, memory, console, lock), span, wanted)
+            done = run(Spark(settings, offline, memory, console, lock, urgent), span, wanted)
     except (StepFailed, JavaMissing, BlockingIOError) as error:
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
@@ -168,6 +172,7 @@ class Spark:
     memory: str
     console: Console
     lock: int
+    urgent: bool = False
 
     def __call__(self, steps: Sequence[Step], tonight: Night) -> Iterator[tuple[Step, Done]]:
         """Steps with what they wrote, as they are done. Raises StepFailed, JavaMissing."""
@@ -205,7 +210,8 @@ class Spark:
         span = ["--from", tonight.first.isoformat(), "--to", tonight.last.isoformat()]
         live = [] if self.offline else self._addresses()
         through = ["--complete-through", str(tonight.complete_through)]
-        return [*WHEN_IDLE, *spark, *job, "--home", str(self.settings.home), *span, *through, *live]
+        turn = AT_ONCE if self.urgent else WHEN_IDLE
+        return [*turn, *spark, *job, "--home", str(self.settings.home), *span, *through, *live]
 
     def _addresses(self) -> list[str]:
         kafka = ["--kafka", self.settings.kafka, "--registry", self.settings.registry_url]

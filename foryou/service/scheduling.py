@@ -48,14 +48,15 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def when_idle(command: list[str]) -> None:
-    """Becomes `command`, in a session of its own that gets what all others leave, and ends with its parent."""
+def become(command: list[str], *, when_idle: bool) -> None:
+    """Becomes `command`, in a session of its own, and ends with its parent; `when_idle`: gets what all others leave."""
     end_with_parent()
     os.setsid()
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    stand_back(LAST)
+    if when_idle:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        stand_back(LAST)
     os.execvp(command[0], command)
 
 
 if __name__ == "__main__":
-    when_idle(sys.argv[1:])
+    become(sys.argv[2:], when_idle=sys.argv[1] == "idle")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BURN = [sys.executable, "-c", "while True: pass"]
-WHEN_IDLE = [sys.executable, "-m", "foryou.service.scheduling"]
+WHEN_IDLE = [sys.executable, "-m", "foryou.service.scheduling", "idle"]
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
