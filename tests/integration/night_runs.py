@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -15,7 +17,7 @@ class NightRun:
         ours = {"FORYOU_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
         foryou = Path(sys.executable).parent / "foryou"
         self._process = subprocess.Popen(
-            [str(foryou), "nightly", *arguments],
+            [str(foryou), "nightly", "--urgent", *arguments],
             env=(environ or dict(os.environ)) | ours,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -29,11 +31,12 @@ class NightRun:
         assert self._process.returncode == 0, said[-3000:]
         return said
 
-    def kill_after(self, seconds: float) -> bool:
-        """kill -9 of the run and of the Spark under it; False when it was done before."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self._process.poll() is None:
+    def kill(self, when: Callable[[], bool], after_s: float) -> bool:
+        """kill -9 of the run, `after_s` after `when()`; False when it was done before. Its Spark ends with it."""
+        while self._process.poll() is None and not when():
             time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(after_s)
         alive = self._process.poll() is None
         if alive:
             os.killpg(self._process.pid, signal.SIGKILL)
