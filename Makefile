@@ -43,7 +43,7 @@ types:
 	@$(MAIN)/mypy
 
 unit:
-	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(ARGS)
+	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
 
 integration: install install-clients ## only the tests with the real parts
 	@$(MAIN)/python -m pytest tests/integration $(BOTH) $(ARGS)

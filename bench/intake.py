@@ -34,6 +34,7 @@ SINGLE, BATCHED = 10_000, 60_000
 HELD = 10_000
 DRAIN_TIMES = 3.0
 STEP_BASE, STEP = 800, 10
+CROWD = 2_500  # connections of the step: more than the requests that are taken at once
 PARTS = ("machine", "idle", "capacity", "peers", "ack", "held", "drain", "step")
 
 
@@ -223,7 +224,7 @@ def step(bench: Bench) -> None:
     for factor in (1, STEP, 1):
         rate = STEP_BASE * 25 * factor
         seconds = bench.seconds * (6 if factor > 1 else 0.5)
-        result = bench.post(seconds=seconds, connections=64, rate=rate / 25, batch=25)
+        result = bench.post(seconds=seconds, connections=CROWD, rate=rate / 25, batch=25)
         refused = sum(count for status, count in result.statuses.items() if status == "503")
         late = f", {result.unsent:,} posts never left: no connection was free" if result.unsent else ""
         found = f"{result.events / result.seconds:,.0f} of {rate:,} events/s acknowledged, p99 {result.p99} ms, "

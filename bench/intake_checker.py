@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from foryou.contract.schemas import schema
 
@@ -84,23 +84,32 @@ def check(clients: Iterable[Client], stored: Iterable[list[str]]) -> Report:
 
 
 def read(bootstrap: str, topic: str = LANE) -> list[list[str]]:
-    """Event ids of a topic by partition, in order."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "checker", "enable.auto.commit": False})
+    """Event ids of a topic by partition, in order. Raises RuntimeError when the broker brings nothing for a minute."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "checker", "enable.auto.commit": False}
+        | {"enable.partition.eof": True}
+    )
     whole = fastavro.parse_schema(schema("event"))
     wanted = fastavro.parse_schema(
         {**schema("event"), "fields": [each for each in schema("event")["fields"] if each["name"] == "event_id"]}
     )
-    parts = sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
-    ends = {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20) for part in parts}
-    consumer.assign([TopicPartition(topic, part, low) for part, (low, _) in ends.items()])
-    found: dict[int, list[str]] = {part: [] for part in parts}
-    left = sum(high - low for low, high in ends.values())
-    while left:
-        for message in consumer.consume(5_000, 10.0):
-            assert message.error() is None, message.error()
-            row = fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), whole, wanted)
-            found[message.partition()].append(row["event_id"])
-            left -= 1
+    found: dict[int, list[str]] = {
+        part: [] for part in sorted(consumer.list_topics(topic, 20).topics[topic].partitions)
+    }
+    consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in found])
+    unread = set(found)  # a partition is read when it says so: offsets may have gaps, and old ones may be gone
+    while unread:
+        messages = consumer.consume(5_000, 60.0)
+        if not messages:
+            raise RuntimeError(f"partitions {sorted(unread)} of {topic} bring nothing")
+        for message in messages:
+            if (error := message.error()) is None:
+                row = fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), whole, wanted)
+                found[message.partition()].append(row["event_id"])
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unread.discard(message.partition())
+            else:
+                raise RuntimeError(str(error))
     consumer.close()
     return list(found.values())
 

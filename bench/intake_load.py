@@ -6,6 +6,7 @@ as a process of its own: `python -m bench.intake_load '<spec as JSON>'` prints a
 """
 
 import asyncio
+import gc
 import json
 import resource
 import sys
@@ -276,6 +277,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wake_soon()  # a generator that is late measures itself
+    gc.disable()  # … as does one that looks through ten thousand connections for garbage
     print(json.dumps(asdict(uvloop.run(Load(spec).run()))))
 
 
