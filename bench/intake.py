@@ -144,7 +144,7 @@ def peers(bench: Bench) -> None:
 
     for kind in ("drop", "fastapi"):
         argv = (sys.executable, "-m", "bench.intake_peers", kind, str(port), bench.intake.settings.kafka)
-        process = Process(argv, {}, bench.folder / f"{kind}.log", healthy)
+        process = Process(argv, {}, bench.folder / f"{kind}.log", healthy, waited_for=True)
         process.start()
         for name, connections, batch in (("single", 64, 1), ("batched", 8, 100)):
             result = Loading(Spec(port, bench.seconds / 2, connections, batch=batch)).done()

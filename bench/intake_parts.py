@@ -23,6 +23,7 @@ from foryou.local.jdk import find_jdk
 from foryou.local.kafka import kafka_part
 from foryou.local.part import Part
 from foryou.local.stack import JARS
+from foryou.service.scheduling import BEHIND, stand_back
 from foryou.service.settings import REPO, Settings
 
 START_S = 60.0
@@ -62,6 +63,7 @@ class Process:
     env: Mapping[str, str]
     console: Path
     healthy: Callable[[], bool]
+    waited_for: bool = False
     running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -76,6 +78,8 @@ class Process:
                 cwd=REPO,
                 start_new_session=True,  # as the supervisor does: where sessions are weighed, each part is one
             )
+        if not self.waited_for:
+            stand_back(BEHIND, self.running.pid)
         deadline = time.monotonic() + START_S
         while not self.healthy():
             if self.running.poll() is not None or time.monotonic() > deadline:
@@ -134,7 +138,8 @@ class Intake:
         url = self.settings.url(name)
         port = self.settings.ports[name]
         healthy = (lambda: listens(port)) if live else (lambda: probe.healthz(url) is None)
-        return Process((sys.executable, "-m", module), env, self.home.logs / f"{name}.log", healthy)
+        log = self.home.logs / f"{name}.log"
+        return Process((sys.executable, "-m", module), env, log, healthy, waited_for=name == "collector")
 
     @property
     def processes(self) -> list[Process]:

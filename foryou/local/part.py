@@ -18,7 +18,8 @@ class Part:
 
     `prepare` runs before each start, `settle` after it answers and before others may use it; both must be safe to run
     again. A part that is `bound_to` another ends and starts again with it. `log` is the file that people read,
-    `console` takes what the process prints; they may be the same.
+    `console` takes what the process prints; they may be the same. Where processors are short, a part goes first that
+    is `waited_for`: an event that waits in the log or in Kafka is safe, a person who waits goes away.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     bound_to: str | None = None
     grace_s: float = 6.0
     cwd: Path | None = None
+    waited_for: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             registry_part(settings, home, jdk, JARS),
             jobmanager,
             taskmanager,
-            _ours(settings, "collector", "takes events over HTTP, onto its log", needs=()),
+            _ours(settings, "collector", "takes events over HTTP, onto its log", needs=(), waited_for=True),
             _ours(settings, "forwarder", "the collector's log into Kafka", module="collector.forward"),
-            _ours(settings, "store", "online store, Feast feature server"),
-            _ours(settings, "ranker", "the feed API"),
+            _ours(settings, "store", "online store, Feast feature server", waited_for=True),
+            _ours(settings, "ranker", "the feed API", waited_for=True),
             _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
         ),
         jobs=(
@@ -63,7 +63,15 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
     )
 
 
-def _ours(settings: Settings, name: str, doc: str, *, module: str = "", needs: tuple[str, ...] = ("registry",)) -> Part:
+def _ours(
+    settings: Settings,
+    name: str,
+    doc: str,
+    *,
+    module: str = "",
+    needs: tuple[str, ...] = ("registry",),
+    waited_for: bool = False,
+) -> Part:
     log = Home(settings.home).logs / f"{name}.log"
     return Part(
         name=name,
@@ -75,4 +83,5 @@ def _ours(settings: Settings, name: str, doc: str, *, module: str = "", needs: t
         log=log,
         console=log,
         cwd=REPO,
+        waited_for=waited_for,
     )

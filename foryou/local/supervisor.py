@@ -22,6 +22,7 @@ from foryou.local.part import Job, Part, Running
 from foryou.local.process_id import end, identify, marked, marks
 from foryou.local.stack import Stack
 from foryou.service.metrics import Metrics
+from foryou.service.scheduling import BEHIND, stand_back
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Supervisor:
         self._board.set(part.name, phase="starting", waiting_for="")
         self._end_bound_to(part)
         part.prepare()
-        process = self._spawn(part.name, part.argv, part.env, part.console, part.cwd)
+        process = self._spawn(part.name, part.argv, part.env, part.console, part.cwd, waited_for=part.waited_for)
         self._metrics.counter("foryou_supervisor_starts_total", process=part.name).inc()
         settled = False
         while process.poll() is None and not self.stop.is_set():
@@ -164,7 +165,7 @@ class Supervisor:
                 self._board.set(job.name, waiting_for="foryou jobs, which holds it")
                 return ""
             self._metrics.counter("foryou_supervisor_job_submissions_total", job=job.name).inc()
-            process = self._spawn(job.name, job.submission(), job.env, job.log, cwd=None)
+            process = self._spawn(job.name, job.submission(), job.env, job.log)
             deadline = time.monotonic() + SUBMISSION_S
             while process.poll() is None and time.monotonic() < deadline and not self.stop.is_set():
                 self._wait(process, START_POLL_S)
@@ -177,7 +178,14 @@ class Supervisor:
             return "" if finished == 0 else f"its submission failed: {last_line(job.log)}"
 
     def _spawn(
-        self, name: str, argv: tuple[str, ...], env: Mapping[str, str], console: Path, cwd: Path | None
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        console: Path,
+        cwd: Path | None = None,
+        *,
+        waited_for: bool = False,
     ) -> subprocess.Popen[bytes]:
         # The file is opened to append: when the keeper of logs empties it, the process goes on at its new end.
         with console.open("ab") as out:
@@ -190,6 +198,8 @@ class Supervisor:
                 cwd=cwd,
                 start_new_session=True,
             )
+        if not waited_for:
+            stand_back(BEHIND, process.pid)
         known = identify(process.pid)
         self._board.set(name, phase="starting", pid=process.pid, started=known.started if known else None)
         return process

@@ -16,12 +16,10 @@ from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
 from foryou.service.metrics import Metrics
-from foryou.service.scheduling import stand_back
 from foryou.service.settings import Settings
 from foryou.service.web import Router, serve
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-NICE = 5  # the door goes before: an event that waits in the log is safe, a phone that waits is not
 
 
 def main() -> None:
@@ -33,7 +31,6 @@ def main() -> None:
         held = lock(settings.log_folder, "forwarder")
     except (ValueError, LogInUse) as error:
         sys.exit(f"foryou.collector.forward: {error}")
-    stand_back(NICE)
     metrics = Metrics()
     home, *elsewhere = (Carrier(settings, residency, name, metrics) for name in (HOME, *residency.to))
     carriers = (home, *elsewhere)
