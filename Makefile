@@ -4,8 +4,8 @@ MAIN := .venv/main/bin
 export PYTHONPATH := $(CURDIR)
 # A whole night with every step takes minutes beside a stack; `make drill` runs it.
 LONG := --ignore=tests/integration/test_night_live.py
-# Two processes, one of them on the stack: each alone leaves a core idle.
-BOTH := -n 2 --dist loadgroup --no-loadscope-reorder
+# Unit tests leave a core idle. Not the others: several stand on one stack.
+BOTH := -n 2 --dist loadscope
 .DEFAULT_GOAL := help
 
 .PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics bench-night lock clean
@@ -20,7 +20,7 @@ demo: install ## install, start the stack, let people live on it, print the repo
 	@$(MAIN)/foryou demo $(ARGS)
 
 test: install install-clients lint types ## install, lint, types, and every test, with the real parts
-	@$(MAIN)/python -m pytest tests $(LONG) $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest tests $(LONG) $(ARGS)
 
 check: install-main ## lint, types, unit tests: no Java, under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
@@ -46,7 +46,7 @@ unit:
 	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
 
 integration: install install-clients ## only the tests with the real parts
-	@$(MAIN)/python -m pytest tests/integration $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest tests/integration $(ARGS)
 
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 --warm-up 60 $(ARGS)

@@ -188,7 +188,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=1_000, help="heartbeats per second")
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--warm-up", type=float, default=30, help="seconds of the same load before it, not measured")
+    parser.add_argument("--warm-up", type=float, default=60, help="seconds of the same load before it, not measured")
     parser.add_argument("--batch", type=int, default=1, help="heartbeats to a post; a phone sends one")
     parser.add_argument("--viewers", type=int, default=10_000)
     asked = parser.parse_args()

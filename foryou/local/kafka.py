@@ -3,12 +3,21 @@
 import base64
 import logging
 import subprocess
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from foryou.contract.residence import elsewhere
 from foryou.contract.topics import TOPICS, Topic, tile_topic
@@ -27,6 +36,7 @@ HEAP = "512m"
 SEGMENT_BYTES = 64 * 1024**2
 # A laptop's disk is the bound: the busiest lanes keep a week, or this much of it per partition.
 PARTITION_BYTES = 2 * 1024**3
+LED_S = 30.0  # a new partition has its leader by then
 
 
 def kafka_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
@@ -127,6 +137,23 @@ def make_topics(bootstrap: str, topics: Mapping[str, Topic]) -> None:
                 "partitions are not changed on a topic with data",
                 extra={"topic": topic.name, "has": found, "declared": topic.partitions},
             )
+    _wait_until_led(admin, [TopicPartition(topic.name, part) for topic in missing for part in range(topic.partitions)])
+
+
+def _wait_until_led(admin: AdminClient, partitions: list[TopicPartition]) -> None:
+    """Returns when each has a leader that answers: who reads or writes before is told that there is none."""
+    deadline = time.monotonic() + LED_S
+    while partitions:
+        asked = admin.list_offsets({each: OffsetSpec.latest() for each in partitions}, request_timeout=10)
+        try:
+            for future in asked.values():
+                future.result(timeout=11)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def topic_config(topic: Topic) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Connections(_Table, frozen=True):
     idle_s: Positive
     body_s: Positive
     in_flight: AtLeastOne
+    in_flight_kb: AtLeastOne
 
 
 class Rate(_Table, frozen=True):

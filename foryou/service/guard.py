@@ -9,7 +9,7 @@ from foryou.service.buckets import Buckets
 from foryou.service.gate_settings import GateSettings
 from foryou.service.metrics import Metrics
 from foryou.service.problem import limited, unavailable
-from foryou.service.web import Scope
+from foryou.service.web import Scope, UnderWay
 
 UNGUARDED = frozenset(("/healthz", "/metrics"))  # the operator's own eyes stay open under load
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,17 +23,23 @@ class Guard:
         rate = settings.address
         self._buckets = Buckets(rate.per_s, rate.burst, settings.memory.entries)
         self._exempt, self._trusted = _networks(rate.exempt), _networks(rate.trusted_proxies)
-        self._in_flight_most, self._clock_s = settings.connections.in_flight, clock_s
+        bounds = settings.connections
+        self._most, self._clock_s = UnderWay(bounds.in_flight, bounds.in_flight_kb << 10), clock_s
         self._is_exempt = lru_cache(4_096)(lambda address: _within(address, self._exempt))
         self._is_trusted = lru_cache(4_096)(lambda address: _within(address, self._trusted))
         self._overloaded = metrics.counter("foryou_http_overloaded_total")
         self._limited = metrics.counter("foryou_http_limited_total", by="address")
 
-    def admit(self, scope: Scope, in_flight: int) -> None:
-        """Raises a Problem when there is no room for this request. `in_flight` counts it."""
+    def admit(self, scope: Scope, under_way: UnderWay) -> None:
+        """Raises a Problem when there is no room for this request, which `under_way` counts.
+
+        Bytes are bounded beside requests: a post of 500 events takes as long as hundreds of one, and whoever is refused
+        behind it waits for it. One that is alone may be of any size.
+        """
         if scope.path in UNGUARDED:
             return
-        if in_flight > self._in_flight_most:
+        requests, most = under_way.requests, self._most
+        if requests > most.requests or (under_way.body_bytes > most.body_bytes and requests > 1):
             self._overloaded.inc()
             raise unavailable("more requests are under way than this process takes")
         address = self.address_of(scope)

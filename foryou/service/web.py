@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 SMALL_BODY_BYTES = 8 << 10
+UNSAID_BODY_BYTES = 64 << 10
 BACKLOG = 1024
 HANDSHAKE_S = 5.0  # until then a TLS connection is not counted
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
@@ -64,11 +65,19 @@ class Scope(Protocol):
     def client(self) -> str: ...
 
 
+@dataclass(slots=True)
+class UnderWay:
+    """Requests that are being answered, and the bytes that their heads say of their bodies."""
+
+    requests: int = 0
+    body_bytes: int = 0
+
+
 class Gatekeeper(Protocol):
     """Asked before a body is read."""
 
-    def admit(self, scope: Scope, in_flight: int) -> None:
-        """Raises a Problem to refuse."""
+    def admit(self, scope: Scope, under_way: UnderWay) -> None:
+        """Raises a Problem to refuse a request, which `under_way` counts already."""
 
 
 class Exchange(Protocol):
@@ -149,10 +158,10 @@ class Router:
         self._detail = detail
         self._clock_ms = clock_ms
         self._body_timeout_s = body_timeout_s
-        self._in_flight = 0
+        self._under_way = UnderWay()
         self._exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[Route] = []
-        metrics.gauge("foryou_http_requests_in_flight").set_function(lambda: self._in_flight)
+        metrics.gauge("foryou_http_requests_in_flight").set_function(lambda: self._under_way.requests)
         self._observed: dict[tuple[str, int], tuple[Any, Any]] = {}
         self.add("GET", "/metrics", self._metrics, max_body=0)
         self.add("GET", "/healthz", self._healthz, max_body=0)
@@ -178,7 +187,9 @@ class Router:
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answers one request."""
         started = time.perf_counter()
-        self._in_flight += 1
+        under_way, size = self._under_way, _body_bytes(scope.headers)
+        under_way.requests += 1
+        under_way.body_bytes += size
         request_id = self._request_id(scope.headers.get("x-request-id"))
         pattern = "none"  # labels and logs carry the pattern, never the path: paths hold raw ids
         try:
@@ -200,7 +211,8 @@ class Router:
             )
             response = _refusal(broken, request_id)
         finally:
-            self._in_flight -= 1
+            under_way.requests -= 1
+            under_way.body_bytes -= size
         headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
         headers += self._cors.headers(scope.headers.get("origin"))
         self._observe(pattern, response.status, time.perf_counter() - started)
@@ -209,7 +221,7 @@ class Router:
     def _admit(self, before: Callable[[], None] | None, scope: Scope) -> None:
         try:
             if self._guard is not None:
-                self._guard.admit(scope, self._in_flight)
+                self._guard.admit(scope, self._under_way)
             if before is not None:
                 before()
         except Problem as refused:
@@ -302,6 +314,14 @@ class Router:
             said = {"status": "waiting", "waiting_for": waiting, **self._detail()}
             return json_response(503, said, (("retry-after", "1"),))
         return json_response(200, {"status": "ok", **self._detail()})
+
+
+def _body_bytes(headers: Headers) -> int:
+    """What a head says of its body; of one in chunks nobody knows."""
+    declared = headers.get("content-length")
+    if declared is None:
+        return 0 if headers.get("transfer-encoding") is None else UNSAID_BODY_BYTES
+    return int(declared) if declared.isdecimal() and len(declared) < 10 else DRAIN_BYTES
 
 
 def _came_along(headers: Headers) -> bool:

@@ -25,7 +25,6 @@ from .clickhouse_tables import empty
 
 OFFSET = "1000"
 UP_S = 300.0
-FIRST = ("test_night_killed.py", "test_parity.py")  # the longest: nobody shall wait for them alone in the end
 LAST = "test_stack.py"  # it kills and ends what the others stand on
 
 
@@ -68,24 +67,13 @@ class LocalStack:
         return lifecycle.stop(self.settings)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In turns, for two processes: what stands on the stack is one group, every other module is one of its own."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stack" if _on_the_stack(item) else item.path.stem))
-    items.sort(key=_turn)
+    """What stands on the stack comes last: beside other tests it would only wait, and take a quarter of a core."""
+    items.sort(key=lambda item: (_on_the_stack(item), item.path.name == LAST))
 
 
 def _on_the_stack(item: pytest.Item) -> bool:
     return "stack" in getattr(item, "fixturenames", ())
-
-
-def _turn(item: pytest.Item) -> tuple[int, bool]:
-    if item.path.name == FIRST[0]:
-        return 0, False
-    if _on_the_stack(item):
-        return 1, item.path.name == LAST
-    return (2 if item.path.name in FIRST else 3 if item.path.parent == Path(__file__).parent else 4), False
 
 
 @pytest.fixture(scope="session")

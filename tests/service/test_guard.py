@@ -7,8 +7,9 @@ import pytest
 from foryou.service.gate_settings import DEFAULTS, load
 from foryou.service.guard import Guard, bucket_of
 from foryou.service.metrics import Metrics
+from foryou.service.problem import Problem
 from foryou.service.testing import ask
-from foryou.service.web import Router, json_response
+from foryou.service.web import UNSAID_BODY_BYTES, Router, UnderWay, json_response
 
 
 def settings(tmp_path, text):
@@ -122,13 +123,54 @@ def test_more_requests_at_once_than_the_bound_get_a_503_before_their_body_is_rea
     assert door.metrics.value("foryou_http_overloaded_total") == 1
 
 
+def test_big_bodies_are_few_at_once_and_one_alone_may_be_of_any_size(tmp_path):
+    guard = Guard(settings(tmp_path, "[connections]\nin_flight_kb = 4\n"), Metrics())
+
+    class Scope:
+        client, headers, path = "127.0.0.1:1", {}, "/x"
+
+    guard.admit(Scope(), UnderWay(1, 1 << 20))
+    guard.admit(Scope(), UnderWay(9, 4 << 10))
+    with pytest.raises(Problem) as refused:
+        guard.admit(Scope(), UnderWay(2, (4 << 10) + 1))
+    assert (refused.value.status, refused.value.reason) == (503, "unavailable")
+
+
+def test_what_is_under_way_is_what_heads_say_until_the_answer(tmp_path):
+    seen = []
+
+    class Looks:
+        def admit(self, scope, under_way):
+            seen.append((under_way.requests, under_way.body_bytes))
+
+    async def posts():
+        router = Router(Metrics(), guard=Looks())
+        release = asyncio.Event()
+
+        async def slow(request):
+            await release.wait()
+            return json_response(200, {})
+
+        router.add("POST", "/slow", slow, max_body=100)
+        first = asyncio.ensure_future(ask(router, "POST", "/slow", b"x" * 30))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(ask(router, "POST", "/slow", [b"x", b"y"]))
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(first, second)
+        await ask(router, "POST", "/slow", b"")
+
+    asyncio.run(posts())
+    assert seen == [(1, 30), (2, 30 + UNSAID_BODY_BYTES), (1, 0)]
+
+
 @pytest.mark.parametrize("text", ["x", "", "a:b", "999.1.1.1:1", "[::1%eth0]:5", "unix:"])
 def test_an_address_that_is_none_is_still_somebody(text):
     class Scope:
         client, headers, path = text, {}, "/x"
 
     guard = Guard(load(), Metrics())
-    guard.admit(Scope(), 1)
+    guard.admit(Scope(), UnderWay(1))
     assert isinstance(bucket_of(guard.address_of(Scope())), str)
 
 

@@ -129,7 +129,7 @@ FULL = """
 from foryou.service.problem import unavailable
 
 class Full:
-    def admit(self, scope, in_flight):
+    def admit(self, scope, under_way):
         raise unavailable("full")
 
 """
