@@ -247,7 +247,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load; the step lasts six times as long")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end the processes on the way out
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(143))  # and end the processes on the way out
     folder = Path(tempfile.mkdtemp(prefix="intake-", dir=_home()))
     settings = dataclasses.replace(Settings.load(os.environ), home=folder / "home", log_keep_s=20)
     bench = Bench(Intake(settings), folder, asked.seconds)

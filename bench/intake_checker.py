@@ -5,6 +5,7 @@ metric, no code of the collector.
 """
 
 import io
+import time
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from foryou.contract.schemas import schema
 
 LANE = "events.action.v1"
+SILENT_S = 60.0
 
 
 @dataclass
@@ -98,9 +100,11 @@ def read(bootstrap: str, topic: str = LANE) -> list[list[str]]:
     }
     consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in found])
     unread = set(found)  # a partition is read when it says so: offsets may have gaps, and old ones may be gone
+    heard = time.monotonic()
     while unread:
-        messages = consumer.consume(5_000, 60.0)
-        if not messages:
+        messages = consumer.consume(5_000, 1.0)
+        heard = time.monotonic() if messages else heard
+        if time.monotonic() - heard > SILENT_S:
             raise RuntimeError(f"partitions {sorted(unread)} of {topic} bring nothing")
         for message in messages:
             if (error := message.error()) is None:

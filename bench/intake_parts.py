@@ -1,5 +1,6 @@
 """The intake alone: one broker, a registry of a few lines, collector and forwarder, each to be killed or frozen."""
 
+import atexit
 import json
 import os
 import signal
@@ -205,6 +206,7 @@ class Loading:
             cwd=REPO,
             start_new_session=True,
         )
+        atexit.register(self._process.kill)  # in a session of its own no Ctrl-C reaches it
 
     def done(self) -> Result:
         """Waits for the end. Raises RuntimeError when the generator failed."""

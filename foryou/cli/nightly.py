@@ -29,12 +29,9 @@ from foryou.lake.publish import IN_FLIGHT_MS
 from foryou.lake.session import submit_settings
 from foryou.lake.tables import Lake
 from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
 
-# Beside a live stack people come first: only what they leave. A low priority (nice) still took a tenth of both cores
-# and made features four seconds old; the idle one alone took half, where sessions are weighed.
-WHEN_IDLE = (sys.executable, "-m", "foryou.service.scheduling", "idle")
-AT_ONCE = (*WHEN_IDLE[:-1], "at-once")
 KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 
@@ -50,7 +47,8 @@ def nightly(
     last: Annotated[str | None, typer.Option("--to", help="and its last", show_default=False)] = None,
     offline: Annotated[bool, typer.Option("--offline", help="the lake alone: imports, no Kafka, no store")] = False,
     urgent: Annotated[
-        bool, typer.Option("--urgent", help="take a full share of the processors, though people on the stack wait")
+        bool,
+        typer.Option("--urgent", help="take as much of the processors as a part of the stack"),
     ] = False,
     memory: Annotated[str, typer.Option(help="of the Spark driver")] = "4g",
     only: Annotated[
@@ -205,13 +203,15 @@ class Spark:
                 process.wait()
 
     def _argv(self, steps: Sequence[Step], tonight: Night) -> list[str]:
+        # Beside a live stack people come first. A low priority (nice) still took a tenth of both cores, and made
+        # features four seconds old; the idle class alone took half, where sessions are weighed.
         spark = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(self.memory)]
         job = [str(REPO / "jobs" / "batch" / "night.py"), "--steps", ",".join(step.name for step in steps)]
         span = ["--from", tonight.first.isoformat(), "--to", tonight.last.isoformat()]
         live = [] if self.offline else self._addresses()
         through = ["--complete-through", str(tonight.complete_through)]
-        turn = AT_ONCE if self.urgent else WHEN_IDLE
-        return [*turn, *spark, *job, "--home", str(self.settings.home), *span, *through, *live]
+        home = ["--home", str(self.settings.home)]
+        return [*turn(when_idle=not self.urgent), *spark, *job, *home, *span, *through, *live]
 
     def _addresses(self) -> list[str]:
         kafka = ["--kafka", self.settings.kafka, "--registry", self.settings.registry_url]

@@ -137,7 +137,8 @@ def make_topics(bootstrap: str, topics: Mapping[str, Topic]) -> None:
                 "partitions are not changed on a topic with data",
                 extra={"topic": topic.name, "has": found, "declared": topic.partitions},
             )
-    _wait_until_led(admin, [TopicPartition(topic.name, part) for topic in missing for part in range(topic.partitions)])
+    parts = {**{t.name: len(present[t.name].partitions) for t in kept}, **{t.name: t.partitions for t in missing}}
+    _wait_until_led(admin, [TopicPartition(name, part) for name, count in parts.items() for part in range(count)])
 
 
 def _wait_until_led(admin: AdminClient, partitions: list[TopicPartition]) -> None:

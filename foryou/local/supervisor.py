@@ -198,8 +198,8 @@ class Supervisor:
                 cwd=cwd,
                 start_new_session=True,
             )
-        if not waited_for:
-            stand_back(BEHIND, process.pid)
+        if not waited_for and not stand_back(BEHIND, process.pid) and process.poll() is None:
+            log.warning("the kernel did not take how much of the processors it shall have", extra={"part": name})
         known = identify(process.pid)
         self._board.set(name, phase="starting", pid=process.pid, started=known.started if known else None)
         return process

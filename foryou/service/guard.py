@@ -9,7 +9,7 @@ from foryou.service.buckets import Buckets
 from foryou.service.gate_settings import GateSettings
 from foryou.service.metrics import Metrics
 from foryou.service.problem import limited, unavailable
-from foryou.service.web import Scope, UnderWay
+from foryou.service.web import Headers, Scope, UnderWay
 
 UNGUARDED = frozenset(("/healthz", "/metrics"))  # the operator's own eyes stay open under load
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,15 +33,17 @@ class Guard:
     def admit(self, scope: Scope, under_way: UnderWay) -> None:
         """Raises a Problem when there is no room for this request, which `under_way` counts.
 
-        Bytes are bounded beside requests: a post of 500 events takes as long as hundreds of one, and whoever is refused
-        behind it waits for it. One that is alone may be of any size.
+        The bytes of bodies are bounded beside requests: a post of 500 events takes as long as hundreds of one, and
+        whoever comes behind it waits for it. One that is alone may be of any size; one without a body always passes.
         """
         if scope.path in UNGUARDED:
             return
-        requests, most = under_way.requests, self._most
-        if requests > most.requests or (under_way.body_bytes > most.body_bytes and requests > 1):
+        if under_way.requests > self._most.requests:
             self._overloaded.inc()
             raise unavailable("more requests are under way than this process takes")
+        if under_way.body_bytes and under_way.body_bytes + _said(scope.headers) > self._most.body_bytes:
+            self._overloaded.inc()
+            raise unavailable("the bodies under way are more than this process takes at once")
         address = self.address_of(scope)
         if self._is_exempt(address):
             return
@@ -64,6 +66,12 @@ class Guard:
             if not self._is_trusted(hop):
                 return address
         return address
+
+
+def _said(headers: Headers) -> int:
+    """The bytes that a head says of its body; of one in chunks nobody knows, and it counts when it is here."""
+    declared = headers.get("content-length") or "0"
+    return int(declared) if declared.isdecimal() and len(declared) < 10 else 0
 
 
 def bucket_of(address: str) -> str:

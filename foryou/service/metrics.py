@@ -54,6 +54,7 @@ _EVERY_PROCESS = (
     _counter("foryou_http_overloaded_total", "Requests answered 503 at once: too many were under way."),
     _counter("foryou_http_limited_total", "Requests answered 429 before their events were looked at.", "by"),
     _gauge("foryou_http_requests_in_flight", "Requests being answered now."),
+    _gauge("foryou_http_body_bytes_in_flight", "Bytes of the bodies of requests being answered now."),
     _gauge("foryou_up", "1 when this process has all that it waits for, else 0."),
 )
 _COLLECTOR = (

@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 SMALL_BODY_BYTES = 8 << 10
-UNSAID_BODY_BYTES = 64 << 10
 BACKLOG = 1024
 HANDSHAKE_S = 5.0  # until then a TLS connection is not counted
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
@@ -67,7 +66,7 @@ class Scope(Protocol):
 
 @dataclass(slots=True)
 class UnderWay:
-    """Requests that are being answered, and the bytes that their heads say of their bodies."""
+    """Requests that are being answered, and the bytes of the bodies that came: one that is waited for costs nothing."""
 
     requests: int = 0
     body_bytes: int = 0
@@ -162,6 +161,7 @@ class Router:
         self._exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[Route] = []
         metrics.gauge("foryou_http_requests_in_flight").set_function(lambda: self._under_way.requests)
+        metrics.gauge("foryou_http_body_bytes_in_flight").set_function(lambda: self._under_way.body_bytes)
         self._observed: dict[tuple[str, int], tuple[Any, Any]] = {}
         self.add("GET", "/metrics", self._metrics, max_body=0)
         self.add("GET", "/healthz", self._healthz, max_body=0)
@@ -187,9 +187,8 @@ class Router:
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answers one request."""
         started = time.perf_counter()
-        under_way, size = self._under_way, _body_bytes(scope.headers)
+        under_way, size = self._under_way, 0
         under_way.requests += 1
-        under_way.body_bytes += size
         request_id = self._request_id(scope.headers.get("x-request-id"))
         pattern = "none"  # labels and logs carry the pattern, never the path: paths hold raw ids
         try:
@@ -197,6 +196,8 @@ class Router:
             pattern = route.pattern
             self._admit(route.before, scope)
             body = await self._body(scope, exchange, route.max_body)
+            size = len(body)
+            under_way.body_bytes += size
             response = await route.handler(
                 Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
             )
@@ -314,14 +315,6 @@ class Router:
             said = {"status": "waiting", "waiting_for": waiting, **self._detail()}
             return json_response(503, said, (("retry-after", "1"),))
         return json_response(200, {"status": "ok", **self._detail()})
-
-
-def _body_bytes(headers: Headers) -> int:
-    """What a head says of its body; of one in chunks nobody knows."""
-    declared = headers.get("content-length")
-    if declared is None:
-        return 0 if headers.get("transfer-encoding") is None else UNSAID_BODY_BYTES
-    return int(declared) if declared.isdecimal() and len(declared) < 10 else DRAIN_BYTES
 
 
 def _came_along(headers: Headers) -> bool:

@@ -9,7 +9,7 @@ from foryou.service.guard import Guard, bucket_of
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
 from foryou.service.testing import ask
-from foryou.service.web import UNSAID_BODY_BYTES, Router, UnderWay, json_response
+from foryou.service.web import Router, UnderWay, json_response
 
 
 def settings(tmp_path, text):
@@ -123,20 +123,26 @@ def test_more_requests_at_once_than_the_bound_get_a_503_before_their_body_is_rea
     assert door.metrics.value("foryou_http_overloaded_total") == 1
 
 
+class Post:
+    """What a guard sees of a post of so many bytes."""
+
+    client, path = "127.0.0.1:1", "/x"
+
+    def __init__(self, size):
+        self.headers = {} if size is None else {"content-length": str(size)}
+
+
 def test_big_bodies_are_few_at_once_and_one_alone_may_be_of_any_size(tmp_path):
     guard = Guard(settings(tmp_path, "[connections]\nin_flight_kb = 4\n"), Metrics())
-
-    class Scope:
-        client, headers, path = "127.0.0.1:1", {}, "/x"
-
-    guard.admit(Scope(), UnderWay(1, 1 << 20))
-    guard.admit(Scope(), UnderWay(9, 4 << 10))
+    guard.admit(Post(1 << 20), UnderWay(1, 0))
+    guard.admit(Post(1 << 10), UnderWay(9, 3 << 10))
+    guard.admit(Post(None), UnderWay(9, 4 << 10))
     with pytest.raises(Problem) as refused:
-        guard.admit(Scope(), UnderWay(2, (4 << 10) + 1))
+        guard.admit(Post(1), UnderWay(2, 4 << 10))
     assert (refused.value.status, refused.value.reason) == (503, "unavailable")
 
 
-def test_what_is_under_way_is_what_heads_say_until_the_answer(tmp_path):
+def test_a_body_counts_when_it_has_come_and_until_the_answer(tmp_path):
     seen = []
 
     class Looks:
@@ -144,7 +150,7 @@ def test_what_is_under_way_is_what_heads_say_until_the_answer(tmp_path):
             seen.append((under_way.requests, under_way.body_bytes))
 
     async def posts():
-        router = Router(Metrics(), guard=Looks())
+        router = Router(Metrics(), guard=Looks(), body_timeout_s=0.05)
         release = asyncio.Event()
 
         async def slow(request):
@@ -154,14 +160,17 @@ def test_what_is_under_way_is_what_heads_say_until_the_answer(tmp_path):
         router.add("POST", "/slow", slow, max_body=100)
         first = asyncio.ensure_future(ask(router, "POST", "/slow", b"x" * 30))
         await asyncio.sleep(0)
-        second = asyncio.ensure_future(ask(router, "POST", "/slow", [b"x", b"y"]))
+        never = asyncio.ensure_future(ask(router, "POST", "/slow", [b"x", b"y"], pause_s=1.0))
+        await asyncio.sleep(0)
+        another = asyncio.ensure_future(ask(router, "POST", "/slow", b"z"))
         await asyncio.sleep(0)
         release.set()
-        await asyncio.gather(first, second)
+        await asyncio.gather(first, another)
+        assert (await never).status == 408
         await ask(router, "POST", "/slow", b"")
 
     asyncio.run(posts())
-    assert seen == [(1, 30), (2, 30 + UNSAID_BODY_BYTES), (1, 0)]
+    assert seen == [(1, 0), (2, 30), (3, 30), (1, 0)]
 
 
 @pytest.mark.parametrize("text", ["x", "", "a:b", "999.1.1.1:1", "[::1%eth0]:5", "unix:"])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from foryou.service.scheduling import BEHIND, stand_back, turn
+
 BURN = [sys.executable, "-c", "while True: pass"]
-WHEN_IDLE = [sys.executable, "-m", "foryou.service.scheduling", "idle"]
+TURN = list(turn(when_idle=True))
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
@@ -29,7 +31,7 @@ def burns(pid):
     """Whether it has become the command."""
     try:
         return b"while True" in Path(f"/proc/{pid}/cmdline").read_bytes() and "scheduling" not in _words(pid)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
@@ -38,7 +40,7 @@ def _words(pid):
 
 
 def test_what_runs_when_idle_leads_a_session_of_the_lowest_weight():
-    burning = subprocess.Popen(WHEN_IDLE + BURN)
+    burning = subprocess.Popen(TURN + BURN)
     try:
         until(lambda: burns(burning.pid))
         assert os.sched_getscheduler(burning.pid) == os.SCHED_IDLE
@@ -51,13 +53,31 @@ def test_what_runs_when_idle_leads_a_session_of_the_lowest_weight():
 
 
 def test_it_ends_with_its_parent_however_that_ends():
-    starts = f"import subprocess, sys; p = subprocess.Popen({WHEN_IDLE + BURN}); print(p.pid, flush=True); p.wait()"
+    starts = "import subprocess; from foryou.service.scheduling import turn; "
+    starts += f"p = subprocess.Popen([*turn(when_idle=True), *{BURN}]); print(p.pid, flush=True); p.wait()"
     parent = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     until(lambda: burns(child))
     parent.kill()
     parent.communicate()
     until(lambda: not burns(child))
+
+
+def test_whose_parent_has_ended_before_it_began_does_not_begin():
+    stranger = [*TURN[:-1], "1"]
+    assert subprocess.run([*stranger, sys.executable, "-c", "raise SystemExit(7)"], check=False).returncode == 1
+
+
+def test_who_stands_further_back_stays_there_and_who_has_ended_is_no_error():
+    burning = subprocess.Popen(["nice", "-n", "15", *BURN], start_new_session=True)
+    try:
+        until(lambda: os.getpriority(os.PRIO_PROCESS, burning.pid) == 15)
+        stand_back(BEHIND, burning.pid)
+        assert os.getpriority(os.PRIO_PROCESS, burning.pid) == 15
+    finally:
+        burning.kill()
+        burning.wait()
+    assert stand_back(BEHIND, burning.pid) is False
 
 
 def test_a_session_is_slowed_by_its_leader_only():
