@@ -136,7 +136,7 @@ def test_big_bodies_are_few_at_once_and_one_alone_may_be_of_any_size(tmp_path):
     guard = Guard(settings(tmp_path, "[connections]\nin_flight_kb = 4\n"), Metrics())
     guard.admit(Post(1 << 20), UnderWay(1, 0))
     guard.admit(Post(1 << 10), UnderWay(9, 3 << 10))
-    guard.admit(Post(None), UnderWay(9, 4 << 10))
+    guard.admit(Post(None), UnderWay(9, 5 << 10))
     with pytest.raises(Problem) as refused:
         guard.admit(Post(1), UnderWay(2, 4 << 10))
     assert (refused.value.status, refused.value.reason) == (503, "unavailable")
