@@ -68,12 +68,8 @@ class LocalStack:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stands on the stack comes last: beside other tests it would only wait, and take a quarter of a core."""
-    items.sort(key=lambda item: (_on_the_stack(item), item.path.name == LAST))
-
-
-def _on_the_stack(item: pytest.Item) -> bool:
-    return "stack" in getattr(item, "fixturenames", ())
+    # The stack starts early and warms up beside tests that need none: what shall take a second is asked of it later.
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 @pytest.fixture(scope="session")
