@@ -49,7 +49,7 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             _ours(settings, "forwarder", "the collector's log into Kafka", module="collector.forward"),
             _ours(settings, "store", "online store, Feast feature server", waited_for=True),
             _ours(settings, "ranker", "the feed API", waited_for=True),
-            _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
+            _ours(settings, "analytics", "ClickHouse: events, rollups, trends", waited_for=True),
         ),
         jobs=(
             flink.job(
