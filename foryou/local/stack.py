@@ -45,11 +45,13 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             registry_part(settings, home, jdk, JARS),
             jobmanager,
             taskmanager,
-            _ours(settings, "collector", "takes events over HTTP, onto its log", needs=(), waited_for=True),
-            _ours(settings, "forwarder", "the collector's log into Kafka", module="collector.forward"),
-            _ours(settings, "store", "online store, Feast feature server", waited_for=True),
-            _ours(settings, "ranker", "the feed API", waited_for=True),
-            _ours(settings, "analytics", "ClickHouse: events, rollups, trends", waited_for=True),
+            _ours(settings, "collector", "takes events over HTTP, onto its log", needs=()),
+            _ours(
+                settings, "forwarder", "the collector's log into Kafka", module="collector.forward", waited_for=False
+            ),
+            _ours(settings, "store", "online store, Feast feature server"),
+            _ours(settings, "ranker", "the feed API"),
+            _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
         ),
         jobs=(
             flink.job(
@@ -70,7 +72,7 @@ def _ours(
     *,
     module: str = "",
     needs: tuple[str, ...] = ("registry",),
-    waited_for: bool = False,
+    waited_for: bool = True,
 ) -> Part:
     log = Home(settings.home).logs / f"{name}.log"
     return Part(

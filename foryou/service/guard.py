@@ -41,8 +41,8 @@ class Guard:
         if under_way.requests > self._most.requests:
             self._overloaded.inc()
             raise unavailable("more requests are under way than this process takes")
-        before, said = under_way.body_bytes, _said(scope.headers)
-        if before and said and before + said > self._most.body_bytes:
+        held = under_way.body_bytes
+        if held and (said := _said(scope.headers)) and held + said > self._most.body_bytes:
             self._overloaded.inc()
             raise unavailable("the bodies under way are more than this process takes at once")
         address = self.address_of(scope)
