@@ -166,3 +166,9 @@ def test_every_need_is_a_part_of_the_stack(tmp_path, monkeypatch):
         "ranker",
         "analytics",
     }
+
+
+def test_people_wait_for_what_answers_them_and_for_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.local.stack.flink_of", lambda settings, jdk: flink(tmp_path))  # needs no environment
+    parts = whole_stack(Settings(tmp_path), JDK).parts
+    assert {each.name for each in parts if each.waited_for} == {"collector", "store", "ranker", "analytics"}

@@ -17,6 +17,7 @@ from foryou.local.stack import Stack
 from foryou.local.state import PartState, StackState
 from foryou.local.supervisor import OTHER_PLAN, Backoff, Supervisor, last_line
 from foryou.service.metrics import Metrics
+from foryou.service.scheduling import BEHIND
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
@@ -93,6 +94,14 @@ def test_a_killed_process_is_started_again(home, run):
     os.kill(first.pid, signal.SIGKILL)
     assert board.wait_while(lambda now: now.parts["base"].process in (None, first) or not now.ready, 10)
     assert board.now.parts["base"].restarts == 1
+
+
+def test_a_part_that_is_waited_for_goes_before_the_others(home, run):
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    board, _, _ = run(part(home, "door", waited_for=True), part(home, "engine"))
+    assert board.wait_while(lambda now: not now.ready, 10)
+    nice = {name: os.getpriority(os.PRIO_PROCESS, known.process.pid) for name, known in board.now.parts.items()}
+    assert nice == {"door": ours, "engine": max(ours, BEHIND)}
 
 
 def test_why_a_process_ended_is_said_in_its_own_last_words(home, run):
