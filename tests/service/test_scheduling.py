@@ -83,10 +83,14 @@ def test_who_stands_further_back_stays_there_and_who_has_ended_is_no_error():
 def test_a_session_is_slowed_by_its_leader_only():
     if not Path("/proc/self/autogroup").exists():
         pytest.skip("this kernel weighs no sessions")
-    before = weight_of("self")
-    follower = "from foryou.service.scheduling import stand_back; stand_back(7)"
-    subprocess.run([sys.executable, "-c", follower], check=True)
-    assert weight_of("self") == before
-    leader = f"{follower}; print(open('/proc/self/autogroup').read())"
-    said = subprocess.run([sys.executable, "-c", leader], check=True, capture_output=True, start_new_session=True)
-    assert said.stdout.split()[-1] == b"7"
+    stands_back = "from foryou.service.scheduling import stand_back; stand_back(7)"
+    leads = f"""import subprocess, sys; weight = lambda: open("/proc/self/autogroup").read().split()[-1]
+subprocess.run([sys.executable, "-c", {stands_back!r}], check=True)
+print(weight())
+{stands_back}
+print(weight())"""
+    # In a session of its own: the one that the machine started with has no weight to read.
+    led = subprocess.run(
+        [sys.executable, "-c", leads], check=True, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert led.stdout.split() == ["0", "7"]
