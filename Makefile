@@ -3,9 +3,11 @@ MAIN := .venv/main/bin
 # Our own tree first: the tests and benches lie beside the package and are not installed.
 export PYTHONPATH := $(CURDIR)
 # A whole night with every step takes minutes beside a stack; `make drill` runs it.
-LONG := --ignore=tests/integration/test_night_live.py
-# Unit tests leave a core idle. Not the others: several stand on one stack.
-BOTH := -n 2 --dist loadscope
+LONG := --ignore=tests/integration/on_stack/test_night_live.py
+# Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
+# those on the stack by themselves, for they hold it to what it promises within a second.
+BOTH := -n 2 --no-loadscope-reorder
+ON_STACK := tests/integration/on_stack
 .DEFAULT_GOAL := help
 
 .PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics bench-night lock clean
@@ -20,7 +22,8 @@ demo: install ## install, start the stack, let people live on it, print the repo
 	@$(MAIN)/foryou demo $(ARGS)
 
 test: install install-clients lint types ## install, lint, types, and every test, with the real parts
-	@$(MAIN)/python -m pytest tests $(LONG) $(ARGS)
+	@$(MAIN)/python -m pytest tests --ignore=$(ON_STACK) $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest $(ON_STACK) $(LONG) $(ARGS)
 
 check: install-main ## lint, types, unit tests: no Java, under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
@@ -46,7 +49,8 @@ unit:
 	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
 
 integration: install install-clients ## only the tests with the real parts
-	@$(MAIN)/python -m pytest tests/integration $(ARGS)
+	@$(MAIN)/python -m pytest tests/integration --ignore=$(ON_STACK) $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest $(ON_STACK) $(LONG) $(ARGS)
 
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 --warm-up 60 $(ARGS)
@@ -92,7 +96,7 @@ fuzz-intake: install-main ## a million hostile bodies at every door: no 5xx, fla
 .PHONY: fuzz-intake
 
 drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (some ninety minutes)
-	@$(MAIN)/python -m pytest tests/integration/test_night_live.py $(ARGS)
+	@$(MAIN)/python -m pytest tests/integration/on_stack/test_night_live.py $(ARGS)
 	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)
 
 notebook: install-main ## a day in the feed, told from the running stack: opens Jupyter on loopback

@@ -1,7 +1,7 @@
 """The night's clean rows and tiles by DuckDB, from the same silver rows: to compare answers and time. No product.
 
 One text serves both: the SQL of foryou/lake/sql and the definitions, written for DuckDB by sqlglot. So this checks the
-engine and the job around it; the definitions themselves are checked by the oracle (tests/integration/test_night_tiles).
+engine and the job around it; the oracle checks the definitions (tests/integration/on_lake/test_night_tiles.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers."""
+"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; two run at
+once, save those that share what is there once.
+"""
 
 import logging
+from pathlib import PurePath
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
@@ -16,3 +21,31 @@ class _Loggers(dict):
 
 
 logging.root.manager.loggerDict = _Loggers(logging.root.manager.loggerDict)
+
+
+# One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.
+SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
+FIRST = (*SHARED, "tests/integration/test_night_killed.py")  # the longest first
+
+
+def turn_of(nodeid: str) -> str:
+    """What is tested in one process, one after the other: a folder that shares something, else a module."""
+    module = nodeid.partition("::")[0]
+    folder = str(PurePath(module).parent)
+    return folder if folder in SHARED else module
+
+
+class _LongestFirst(LoadScopeScheduling):
+    """`make test` runs two tests at once where they have nothing in common."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return turn_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+    return _LongestFirst(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(turn) if (turn := turn_of(item.nodeid)) in FIRST else len(FIRST))

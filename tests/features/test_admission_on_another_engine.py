@@ -1,6 +1,6 @@
 """admit.sql and contribute.sql, run: DuckDB is one more engine, and must judge, withdraw and add as the oracle does.
 
-This holds the text to the oracle without a JVM; tests/integration/test_laws.py does it with Flink itself.
+This holds the text to the oracle without a JVM; tests/integration/on_stack/test_laws.py does it with Flink itself.
 """
 
 import re

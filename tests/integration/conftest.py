@@ -67,8 +67,15 @@ class LocalStack:
         return lifecycle.stop(self.settings)
 
 
+HERE = Path(__file__).parent
+ONLY_IN = {"stack": HERE / "on_stack", "live": HERE / "on_lake"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The stack starts early and warms up beside tests that need none: what shall take a second is asked of it later.
+    for item in items:
+        for name, folder in ONLY_IN.items():
+            if item.path.is_relative_to(HERE) and name in item.fixturenames and item.path.parent != folder:
+                raise pytest.UsageError(f"{item.nodeid} asks for {name}: move it to {folder}, it is there once")
     items.sort(key=lambda item: item.path.name == LAST)
 
 

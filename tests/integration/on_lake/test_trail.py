@@ -10,7 +10,7 @@ from foryou.features.definitions import VIEWS
 from foryou.lake.ledger import Place
 from foryou.lake.trail import trail
 
-from .live_lake import NOW
+from ..live_lake import NOW
 
 ACTION = "events.action.v1"
 pytestmark = pytest.mark.timeout(900)

@@ -23,10 +23,10 @@ from foryou.lake.tables import Lake
 from foryou.lake.training import NOT_LOGGED, labels_of, with_past, with_the_day_before
 from jobs.batch import training
 
-from ..lake.delta_tables import lay_tiles, tile
-from .conftest import QUICK
+from ...lake.delta_tables import lay_tiles, tile
+from ..conftest import QUICK
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOON = 1_795_176_000_000
 TODAY = date(2026, 11, 20)
 pytestmark = pytest.mark.timeout(600)

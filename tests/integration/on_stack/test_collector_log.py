@@ -14,7 +14,7 @@ from foryou.collector.log.disk_log import DiskLog
 from foryou.collector.log.event_log import LogRecord
 from foryou.service.metrics import Metrics
 
-from .lanes import until
+from ..lanes import until
 
 
 class Bench:

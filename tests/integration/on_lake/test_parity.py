@@ -20,8 +20,8 @@ from foryou.lake.layers import Speed
 from foryou.lake.parity import Moment, compare, newest, summaries
 from foryou.lake.parity_causes import CAUSES
 
-from . import generated
-from .live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
+from .. import generated
+from ..live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
 
 SOON = Moment(now=NOW, settled=NOW + 10 * DAY)  # nothing is too old, nothing is on its way
 pytestmark = pytest.mark.timeout(900)

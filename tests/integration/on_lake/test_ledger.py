@@ -18,7 +18,7 @@ from foryou.lake.ledger import IN_FLIGHT, Hole, Place
 from foryou.lake.topic_spans import Span
 from foryou.service.settings import Settings
 
-from .live_lake import NOW
+from ..live_lake import NOW
 
 DAY = date(2026, 9, 21)
 ACTION = Place("events.action.v1", 0)

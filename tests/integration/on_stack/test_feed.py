@@ -17,7 +17,7 @@ from foryou.local import state as stack_state
 from foryou.local.home import Home
 from foryou.service.settings import Settings
 
-from .lanes import until
+from ..lanes import until
 
 GENRES = 20
 VIDEOS = 1_000

@@ -25,7 +25,7 @@ from foryou.local.kafka import kafka_part
 from foryou.local.stack import JARS
 from foryou.service.settings import Settings
 
-from .lanes import until
+from ..lanes import until
 
 VIEW = VIEWS["video_history_v1"]
 TODAY = days.day_of(time.time_ns() // 1_000_000)

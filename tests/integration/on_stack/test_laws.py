@@ -26,8 +26,8 @@ from foryou.lake.clean import clean as clean_rows
 from foryou.lake.tables import Lake
 from foryou.local import state as stack_state
 
-from . import generated
-from .lanes import Lanes, until
+from .. import generated
+from ..lanes import Lanes, until
 
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
 EVENTS = int(os.environ.get("FORYOU_LAW_EVENTS", "100000"))

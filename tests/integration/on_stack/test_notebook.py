@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 from foryou.service.settings import REPO, Settings
 
-from .lanes import until
+from ..lanes import until
 from .test_feed import App
 
 NOTEBOOK = REPO / "notebooks" / "a_day_in_the_feed.ipynb"

@@ -18,9 +18,9 @@ from foryou.lake.parity_causes import WRONG
 from foryou.lake.tables import Lake
 from foryou.simulator.history import Plan, write_history
 
-from . import generated
-from .lanes import Lanes, until
-from .night_runs import NightRun
+from .. import generated
+from ..lanes import Lanes, until
+from ..night_runs import NightRun
 
 pytestmark = pytest.mark.timeout(1_200)
 SPAN = 3

@@ -19,8 +19,8 @@ from foryou.lake.clean import ENDLESS, Silver, clean, overwrite
 from foryou.lake.tables import Lake
 from foryou.lake.tiles import tiles
 
-from . import generated
-from .inbox import lay_down
+from .. import generated
+from ..inbox import lay_down
 
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
 COUNT = int(os.environ.get("FORYOU_NIGHT_EVENTS", "8000"))

@@ -18,7 +18,7 @@ from foryou.local.lifecycle import CannotStart, start
 from foryou.local.process_id import alive
 from foryou.local.registry import register, subjects
 
-from .lanes import until
+from ..lanes import until
 
 pytestmark = pytest.mark.timeout(600)
 SIX_GIB = 6 * 1024**3

@@ -19,7 +19,7 @@ from pyspark.sql.types import (
 from foryou.lake.partitions import replace_day
 from foryou.lake.trends import COLUMNS, Rules, confidence_of, growth_of, trends
 
-from . import naive_trends
+from .. import naive_trends
 
 DAY = date(2026, 11, 20)
 DAY_MS = 86_400_000
