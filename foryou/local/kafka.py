@@ -176,6 +176,12 @@ def _resource(topic: Topic) -> ConfigResource:
     return ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
 
 
+def cluster_id(made: uuid.UUID) -> str:
+    """As Kafka writes one: 22 characters, the first of them no dash, which its tools would take for an option."""
+    text = base64.urlsafe_b64encode(made.bytes).decode().rstrip("=")
+    return f"A{text[1:]}" if text.startswith("-") else text
+
+
 def _prepare(settings: Settings, home: Home, java: tuple[str, ...]) -> None:
     write_whole(home.kafka / "server.properties", server_properties(settings, home))
     write_whole(
@@ -183,8 +189,8 @@ def _prepare(settings: Settings, home: Home, java: tuple[str, ...]) -> None:
     )
     if (home.kafka / "data" / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(home.kafka / "server.properties")]
+    cluster, config = cluster_id(uuid.uuid4()), str(home.kafka / "server.properties")
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", config]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=home.kafka)
     if done.returncode != 0:
         raise KafkaException(f"formatting Kafka's storage failed: {(done.stdout + done.stderr).strip()[-500:]}")

@@ -1,5 +1,7 @@
 """What the stack would start, without starting it."""
 
+import base64
+import uuid
 from pathlib import Path
 
 import yaml
@@ -9,7 +11,7 @@ from foryou.local import probe
 from foryou.local.flink import Flink, flatten
 from foryou.local.home import Home
 from foryou.local.jdk import Jdk
-from foryou.local.kafka import all_topics, server_properties, topic_config
+from foryou.local.kafka import all_topics, cluster_id, server_properties, topic_config
 from foryou.local.registry import subjects
 from foryou.local.stack import whole_stack
 from foryou.service.settings import PORTS, Settings
@@ -172,3 +174,9 @@ def test_people_wait_for_what_answers_them_and_for_nothing_else(tmp_path, monkey
     monkeypatch.setattr("foryou.local.stack.flink_of", lambda settings, jdk: flink(tmp_path))  # needs no environment
     parts = whole_stack(Settings(tmp_path), JDK).parts
     assert {each.name for each in parts if each.waited_for} == {"collector", "store", "ranker", "analytics"}
+
+
+def test_no_cluster_id_looks_like_an_option():
+    for made in (uuid.UUID(int=62 << 122), uuid.UUID(int=(1 << 128) - 1), uuid.uuid4()):
+        text = cluster_id(made)
+        assert len(base64.urlsafe_b64decode(f"{text}==")) == 16 and text[0] != "-"
