@@ -13,7 +13,6 @@ from confluent_kafka.admin import AdminClient
 MAX_RECORD_BYTES = 3 << 20
 PROBE_S = 2.0
 LOOK_S = 5.0
-STUCK_S = 5.0  # a Kafka that takes nothing for so long is away: librdkafka would look for room all the time, on a core
 _NEVER = (  # errors of one record, which no second try mends
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_RECORD,
@@ -55,14 +54,10 @@ class Sender(Protocol):
 
 
 class KafkaSender:
-    """An idempotent producer that tries for ever, until all brokers are away, take nothing for `stuck_s`, or `stopping`
-    says so.
-    """
+    """An idempotent producer that tries for ever, until all brokers are away or `stopping` says so."""
 
-    def __init__(
-        self, bootstrap: str, stopping: Callable[[], bool] = lambda: False, *, stuck_s: float = STUCK_S
-    ) -> None:
-        self._stopping, self._stuck_s = stopping, stuck_s
+    def __init__(self, bootstrap: str, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._stopping = stopping
         self._away: str | None = None
         self._unwanted: list[Unwanted] = []
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
@@ -145,13 +140,8 @@ class KafkaSender:
                 return
 
     def flush(self) -> list[Unwanted]:
-        before, since_s = 0, time.monotonic()
-        while left := self._producer.flush(0.5):
+        while self._producer.flush(0.5):
             self._check()
-            if left != before:
-                before, since_s = left, time.monotonic()
-            elif time.monotonic() - since_s > self._stuck_s:
-                raise Away(f"it has taken nothing for {self._stuck_s:g} s")
         self._check()
         unwanted, self._unwanted = self._unwanted, []
         return unwanted

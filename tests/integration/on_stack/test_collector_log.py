@@ -1,8 +1,6 @@
 """The log into the stack's own broker: what Kafka has is what the log has, in order, in Java's partitions."""
 
 import asyncio
-import os
-import signal
 import threading
 import uuid
 
@@ -109,21 +107,6 @@ def test_a_broker_that_is_not_there_is_away():
     sender.send("any", "k", b"v")
     with pytest.raises(Away):
         sender.flush()
-
-
-def test_a_broker_that_takes_nothing_is_away_before_its_requests_time_out(bench, stack):
-    sender = KafkaSender(stack.settings.kafka, stuck_s=1.0)
-    sender.send(bench.topic, "k", b"1")
-    assert sender.flush() == []
-    kafka = stack.state.parts["kafka"].pid
-    os.kill(kafka, signal.SIGSTOP)
-    try:
-        sender.send(bench.topic, "k", b"2")
-        with pytest.raises(Away, match="taken nothing"):
-            sender.flush()
-    finally:
-        os.kill(kafka, signal.SIGCONT)
-        sender.close()
 
 
 def _murmur2(data: bytes) -> int:
