@@ -42,8 +42,9 @@ class _LongestFirst(LoadScopeScheduling):
         return turn_of(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
-    return _LongestFirst(config, log)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling | None:
+    return _LongestFirst(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.hookimpl(trylast=True)

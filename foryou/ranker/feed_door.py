@@ -82,7 +82,7 @@ class FeedDoor:
         personal = fallback != NOT_PERSONALISED
         query = Query(asked, world, self._weights, features, world.vectors if personal else None)
         page = rank(query, self._pipeline if personal else IMPERSONAL)
-        world.viewers.mark_served(asked.user_key, [*_acted_on(query), *page.rows.tolist()])
+        world.viewers.mark_served(asked.user_key, page.rows.tolist())
         self._served.put(served_record(query, page, fallback))
         self._count(page, fallback)
         if world.rates.newest_ms:
@@ -184,12 +184,6 @@ class FeedDoor:
         if "device_id" in said:
             return self._identity.device_key(app_id, _id("device_id", said["device_id"]))
         raise _bad("user_id", "there is no user_id", "send user_id=…, or device_id=… for a viewer without an account")
-
-
-def _acted_on(query: Query) -> list[int]:
-    """Rows that the viewer acted on elsewhere, remembered: the next read of the features may come too late."""
-    acted_on = query.features.words("recent_videos") if query.features else []
-    return [row for video_id in acted_on if (row := query.world.catalogue.find(video_id)) >= 0]
 
 
 def _answer(asked: FeedRequest, page: Page, fallback: str | None, version: str) -> dict[str, Any]:

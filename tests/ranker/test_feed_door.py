@@ -202,17 +202,6 @@ def test_what_was_served_is_logged_with_the_values_it_was_scored_on(stack):
     assert round_trip(record) == record
 
 
-def test_what_was_acted_on_elsewhere_stays_unseen_when_features_come_too_late(stack):
-    acted_on = [f"v{i}" for i in range(30)]
-    stack.features.put(APP, IDENTITY.user_key(APP, "anna"), recent_videos=[*acted_on, "unknown"])
-    pages = [stack.get("user_id=anna&limit=2").json()]
-    stack.features.unavailable = "late"
-    pages += [stack.get("user_id=anna&limit=50").json() for _ in range(2)]
-    assert [page["fallback"] for page in pages] == [None, "trending", "trending"]
-    shown = [item["video_id"] for page in pages for item in page["items"]]
-    assert len(shown) == len(set(shown)) == 30 and not set(shown) & set(acted_on)
-
-
 def round_trip(record: dict[str, Any]) -> Any:
     avro = fastavro.parse_schema(schema("served"))
     out = io.BytesIO()

@@ -34,7 +34,7 @@ def test_while_kafka_is_away_feeds_are_taken_at_once_and_counted_when_the_proces
     started = time.monotonic()
     for _ in range(100):
         log.put(record)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2.0
     assert metrics.value(LOST) == 0
     log.stop()
     assert metrics.value(LOST) == 100
