@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,7 +33,14 @@ from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
 
+MOST_DAYS = 400  # at once: a year in the date that was mistyped would have every day of it made again
 KILLED_S = 5.0  # what a Spark that was killed may take to be gone
+
+
+def _heap(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}[mgMG]", text):
+        raise typer.BadParameter(f"{text!r} is no memory: say 4g, or 800m")
+    return text
 
 
 class StepFailed(Exception):
@@ -50,7 +58,7 @@ def nightly(
         bool,
         typer.Option("--urgent", help="take as much of the processors as a part of the stack"),
     ] = False,
-    memory: Annotated[str, typer.Option(help="of the Spark driver")] = "4g",
+    memory: Annotated[str, typer.Option(help="of the Spark driver: 4g, 800m", callback=_heap)] = "4g",
     only: Annotated[
         str | None, typer.Option("--steps", help="some steps, by name, joined by commas", show_default=False)
     ] = None,
@@ -109,15 +117,23 @@ def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, d
         if first or last:
             if day or not (first and last):
                 raise typer.BadParameter("--from and --to belong together, without --date")
-            span = date.fromisoformat(first), date.fromisoformat(last)
+            span = _day(first), _day(last)
         else:
-            one = date.fromisoformat(day) if day else datetime.now(UTC).date() - timedelta(days=1)
+            one = _day(day) if day else datetime.now(UTC).date() - timedelta(days=1)
             span = one, one
     except ValueError as error:
         raise typer.BadParameter(f"days are written YYYY-MM-DD: {error}") from error
     if span[0] > span[1]:
         raise typer.BadParameter(f"{span[0]} is after {span[1]}")
+    if span[1] > datetime.now(UTC).date():
+        raise typer.BadParameter(f"{span[1]} is still to come")
+    if (span[1] - span[0]).days >= MOST_DAYS:
+        raise typer.BadParameter(f"{span[0]} to {span[1]} are more than {MOST_DAYS} days: take them in parts")
     return span
+
+
+def _day(text: str) -> date:
+    return datetime.strptime(text, "%Y-%m-%d").date()
 
 
 @contextmanager
@@ -144,8 +160,10 @@ def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS
     """Runs the steps that are not done. Raises StepFailed, JavaMissing."""
     lake = Lake(spark.settings.home / "lake")
     now = time.time_ns() // 1_000_000
-    tonight = night.begin(lake.runs, *span, now - IN_FLIGHT_MS)
-    if not tonight.done:
+    named = () if steps == STEPS else [step.name for step in steps]
+    more = any(not (folder / ".taken").exists() for folder in lake.inbox.glob("[!.]*/"))
+    tonight = night.begin(lake.runs, *span, now - IN_FLIGHT_MS, named, more=more)
+    if named or not tonight.done:
         days.mark(lake.dirty, days.span(*span))
         night.save(lake.runs, tonight)
     else:

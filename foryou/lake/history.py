@@ -233,6 +233,8 @@ class _Import:
             count = len(batch.rows)
             columns = batch.columns
             chosen = mapping if mapping is not None else plain(list(columns), self._order.kind)
+            if not chosen.columns:
+                columns, chosen = {"event_type": [None] * count, **columns}, plain(["event_type"], self._order.kind)
             received = self._received(chosen, columns, count)
             for index, part, fields in chosen.events(columns, count):
                 event = read_fields(fields, ClientEvent)
@@ -253,6 +255,9 @@ class _Import:
         mapping = self._order.mapping or (plain(names, self._order.kind) if names is not None else None)
         if names is None or mapping is None:
             return mapping
+        if self._order.mapping is None and not mapping.columns:
+            told = f"no column of {file.path.name} is a field of an event; it has {', '.join(map(repr, names[:20]))}"
+            raise ImportFailed(f"{told}. Say --mapping; cells are parted by commas, and text is UTF-8")
         own = self._order.received_at
         wanted = mapping.columns | ({own} if own is not None and own != NOW else set())
         lacking = sorted(name for name in wanted if name not in names)

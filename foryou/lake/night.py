@@ -5,7 +5,7 @@ one JSON file per night, replaced whole after every step."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -84,7 +84,21 @@ def save(folder: Path, night: Night) -> None:
     draft.replace(folder / f"{night.name}.json")
 
 
-def begin(folder: Path, first: date, last: date, complete_through: int) -> Night:
-    """The night to run: the one that was cut off, where there is one, else a new one."""
+def begin(
+    folder: Path, first: date, last: date, complete_through: int, named: Collection[str] = (), *, more: bool = False
+) -> Night:
+    """The night to run: the one that was cut off, where there is one, else a new one.
+
+    `named`: steps that were asked for by name run again, on what bronze holds, and leave no night to go on with.
+    `more`: imports came that its bronze has not read: a night that was cut off begins anew.
+    """
     before = load(folder, first, last)
-    return before if before is not None and not before.finished else Night(first, last, complete_through)
+    if not named:
+        goes_on = before is not None and not before.finished and not (more and "bronze" in before.done)
+        return before if before is not None and goes_on else Night(first, last, complete_through)
+    if before is None:
+        return Night(first, last, complete_through, finished=True)
+    kept = {name: done for name, done in before.done.items() if name not in named}
+    return replace(
+        before, done=kept, complete_through=complete_through if "bronze" in named else before.complete_through
+    )

@@ -3,16 +3,19 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
 
 FORMATS = {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv"}
 BATCH_ROWS = 8_192  # enough to pay for a batch, little enough to stay in the cache
+T = TypeVar("T")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -65,18 +68,20 @@ class Source:
         if self.format == "parquet":
             return list(_parquet(self.path).schema_arrow.names)
         if self.format == "csv":
-            with _bytes(self.path) as raw:
-                return _header(self.path, csv.reader(_text(raw)))
+            return next(_whole(self.path, _csv_names(self.path)))
         return None
 
     def batches(self) -> Iterator[Rows]:
         """All rows, column by column. Raises SourceUnreadable."""
         if self.format == "parquet":
-            return _parquet_rows(self.path)
-        return _csv_rows(self.path) if self.format == "csv" else _json_rows(self)
+            return _whole(self.path, _parquet_rows(self.path))
+        return _whole(self.path, _csv_rows(self.path)) if self.format == "csv" else _json_rows(self)
 
     def raw_lines(self) -> Iterator[Lines]:
-        """The lines of NDJSON that are not empty."""
+        """The lines of NDJSON that are not empty. Raises SourceUnreadable."""
+        return _whole(self.path, self._raw_lines())
+
+    def _raw_lines(self) -> Iterator[Lines]:
         with _bytes(self.path) as raw:
             rows, lines, raws, consumed = [], [], [], 0
             row = 0
@@ -105,6 +110,19 @@ def source(path: Path, kind: str | None) -> Source:
     if found not in set(FORMATS.values()):
         raise SourceUnreadable(f"{path.name} has no suffix that is known here: say --format parquet, ndjson or csv.")
     return Source(path, found)
+
+
+def _whole(path: Path, read: Iterator[T]) -> Iterator[T]:
+    """What is read, and a sentence where the file turns out to be damaged in its middle."""
+    try:
+        yield from read
+    except (OSError, EOFError, zlib.error, ArrowException) as error:
+        raise SourceUnreadable(f"{path.name} cannot be read to its end: {error}") from error
+
+
+def _csv_names(path: Path) -> Iterator[list[str]]:
+    with _bytes(path) as raw:
+        yield _header(path, csv.reader(_text(raw)))
 
 
 def _parquet(path: Path) -> pq.ParquetFile:

@@ -1,5 +1,6 @@
 """The past's own door: the live door's checks, lasting ids, its own receive times, once."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -276,3 +277,30 @@ def test_the_command_needs_the_secrets_of_a_stack_and_an_app_of_it(home, tmp_pat
     said = told(path)
     assert said.exit_code == 1
     assert "secrets/identity.key" in said.output
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("semicolons.csv", b"event_type;event_time;user_id\nlike;1;u\n", "no column of semicolons.csv"),
+        ("strange.csv", b"a,b\n1,2\n", "it has 'a', 'b'"),
+        ("excel.csv", "event_type,event_time\nlike,1\n".encode("utf-16"), "excel.csv"),
+        ("plain.csv.gz", b"event_type,event_time\nlike,1\n", "cannot be read to its end"),
+        ("cut.csv.gz", gzip.compress(b"event_type,event_time\nlike,1\n" * 999)[:60], "cannot be read to its end"),
+        ("cut.ndjson.gz", gzip.compress(b'{"event_type":"like"}\n' * 999)[:40], "cannot be read to its end"),
+    ],
+)
+def test_a_file_that_is_no_history_is_a_sentence(home, tmp_path, name, body, said):
+    (tmp_path / name).write_bytes(body)
+    result = told(tmp_path / name)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert said in result.output.replace("\n", " ")
+
+
+def test_a_parquet_file_with_damaged_pages_is_a_sentence(home, tmp_path):
+    path = tmp_path / "damaged.parquet"
+    pq.write_table(pa.table({"event_type": ["like"] * 9_999, "event_time": list(range(9_999))}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    result = told(path)
+    assert isinstance(result.exception, SystemExit) and "damaged.parquet cannot be read to its end" in result.output

@@ -1,0 +1,53 @@
+"""What a night goes on with, and what it begins anew."""
+
+from datetime import date
+
+import pytest
+from typer.testing import CliRunner
+
+from foryou.cli.app import app
+from foryou.lake.night import Done, Night, begin, load, save
+
+DAY = date(2026, 11, 20)
+DONE = {name: Done(1.0, {}) for name in ("bronze", "silver")}
+
+
+def test_a_night_that_was_cut_off_goes_on_and_one_that_ended_begins_anew(tmp_path):
+    save(tmp_path, Night(DAY, DAY, 5, DONE))
+    assert begin(tmp_path, DAY, DAY, 9) == Night(DAY, DAY, 5, DONE)
+    save(tmp_path, Night(DAY, DAY, 5, DONE, finished=True))
+    assert begin(tmp_path, DAY, DAY, 9) == Night(DAY, DAY, 9)
+
+
+def test_imports_that_its_bronze_has_not_read_begin_it_anew(tmp_path):
+    save(tmp_path, Night(DAY, DAY, 5, DONE))
+    assert begin(tmp_path, DAY, DAY, 9, more=True) == Night(DAY, DAY, 9)
+    save(tmp_path, Night(DAY, DAY, 5))
+    assert begin(tmp_path, DAY, DAY, 9, more=True) == Night(DAY, DAY, 5)
+
+
+def test_steps_by_name_run_again_on_what_bronze_holds_and_leave_no_night_to_go_on_with(tmp_path):
+    first = begin(tmp_path, DAY, DAY, 5, ["bronze"])
+    assert not first.done and first.finished
+    save(tmp_path, first.with_step("bronze", DONE["bronze"]))
+    again = begin(tmp_path, DAY, DAY, 9, ["silver"])
+    assert (again.complete_through, list(again.done)) == (5, ["bronze"])
+    assert begin(tmp_path, DAY, DAY, 9, ["bronze"]) == Night(DAY, DAY, 9, finished=True)
+    assert begin(tmp_path, DAY, DAY, 9) == Night(DAY, DAY, 9)
+    assert load(tmp_path, DAY, DAY) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--date", "2199-01-01"), "still to come"),
+        (("--date", "20261120"), "YYYY-MM-DD"),
+        (("--from", "1900-01-01", "--to", "2026-11-20"), "more than 400 days"),
+        (("--memory", "4GB"), "no memory"),
+    ],
+)
+def test_what_was_mistyped_is_refused_before_anything_is_marked(tmp_path, monkeypatch, words, said):
+    monkeypatch.setenv("FORYOU_HOME", str(tmp_path / "home"))
+    result = CliRunner().invoke(app, ["nightly", "--offline", *words])
+    assert result.exit_code == 2 and said in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "home").exists()
