@@ -289,6 +289,7 @@ def test_the_command_needs_the_secrets_of_a_stack_and_an_app_of_it(home, tmp_pat
         ("cut.csv.gz", gzip.compress(b"event_type,event_time\nlike,1\n" * 999)[:60], "cannot be read to its end"),
         ("cut.ndjson.gz", gzip.compress(b'{"event_type":"like"}\n' * 999)[:40], "cannot be read to its end"),
     ],
+    ids=["semicolons", "strange", "utf-16", "not packed", "cut csv", "cut ndjson"],
 )
 def test_a_file_that_is_no_history_is_a_sentence(home, tmp_path, name, body, said):
     (tmp_path / name).write_bytes(body)
