@@ -25,8 +25,7 @@ from .clickhouse_tables import empty
 
 OFFSET = "1000"
 UP_S = 300.0
-# Minutes without a clock, in which a stack that has just started warms up; what kills it and ends it comes last.
-ORDER = {"test_laws.py": -1, "test_stack.py": 1}
+LAST = "test_stack.py"  # it kills and ends what the others stand on
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name, folder in ONLY_IN.items():
             if item.path.is_relative_to(HERE) and name in item.fixturenames and item.path.parent != folder:
                 raise pytest.UsageError(f"{item.nodeid} asks for {name}: move it to {folder}, it is there once")
-    items.sort(key=lambda item: ORDER.get(item.path.name, 0))
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 @pytest.fixture(scope="session")
