@@ -21,7 +21,7 @@ endef
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Needs: Linux x86-64, Python 3.11 or 3.12 with venv, JDK 17 or 21, Maven, 6 GiB of memory, 6 GB of disk."
+	@echo "  Needs: Linux x86-64, Python 3.11 or 3.12 with venv, JDK 17 or 21, Maven, 6 GiB of memory (8 for make test), 6 GB of disk."
 	@echo "  After make install:  .venv/main/bin/foryou --help"
 
 demo: install ## install, start the stack, let people live on it, print the report, stay up until Ctrl-C

@@ -33,7 +33,7 @@ from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
 
-MOST_DAYS = 400  # at once: a year in the date that was mistyped would have every day of it made again
+MOST_DAYS = 400  # at once: a mistyped year would have every day since made again
 KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 

@@ -233,8 +233,6 @@ class _Import:
             count = len(batch.rows)
             columns = batch.columns
             chosen = mapping if mapping is not None else plain(list(columns), self._order.kind)
-            if not chosen.columns:
-                columns, chosen = {"event_type": [None] * count, **columns}, plain(["event_type"], self._order.kind)
             received = self._received(chosen, columns, count)
             for index, part, fields in chosen.events(columns, count):
                 event = read_fields(fields, ClientEvent)

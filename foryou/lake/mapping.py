@@ -158,6 +158,8 @@ def _fields(terms: tuple[Term, ...], columns: Columns, count: int, lookups: dict
         if parts:
             values = [term.values(columns, count, lookups) for term in parts.values()]
             flat[group] = _grouped(tuple(parts), values)
+    if not flat:
+        return [{} for _ in range(count)]
     names = tuple(flat)
     return [dict(zip(names, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 

@@ -4,6 +4,7 @@ one JSON file per night, replaced whole after every step."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -89,7 +90,8 @@ def begin(
 ) -> Night:
     """The night to run: the one that was cut off, where there is one, else a new one.
 
-    `named`: steps that were asked for by name run again, on what bronze holds, and leave no night to go on with.
+    `named`: steps that were asked for by name run again, and so does what stands on them when that night goes on;
+    they leave no night to go on with themselves. The cut-off that is claimed moves only when all below it is made anew.
     `more`: imports came that its bronze has not read: a night that was cut off begins anew.
     """
     before = load(folder, first, last)
@@ -98,7 +100,7 @@ def begin(
         return before if before is not None and goes_on else Night(first, last, complete_through)
     if before is None:
         return Night(first, last, complete_through, finished=True)
-    kept = {name: done for name, done in before.done.items() if name not in named}
-    return replace(
-        before, done=kept, complete_through=complete_through if "bronze" in named else before.complete_through
-    )
+    below = itertools.takewhile(lambda name: name not in named, (step.name for step in STEPS))
+    kept = {name: before.done[name] for name in below if name in before.done}
+    anew = {"bronze", "silver", "tiles"} <= set(named)
+    return replace(before, done=kept, complete_through=complete_through if anew else before.complete_through)

@@ -5,9 +5,10 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import pyarrow.parquet as pq
@@ -15,7 +16,6 @@ from pyarrow.lib import ArrowException
 
 FORMATS = {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv"}
 BATCH_ROWS = 8_192  # enough to pay for a batch, little enough to stay in the cache
-T = TypeVar("T")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -68,21 +68,19 @@ class Source:
         if self.format == "parquet":
             return list(_parquet(self.path).schema_arrow.names)
         if self.format == "csv":
-            return next(_whole(self.path, _csv_names(self.path)))
+            with _to_its_end(self.path), _bytes(self.path) as raw:
+                return _header(self.path, csv.reader(_text(raw)))
         return None
 
     def batches(self) -> Iterator[Rows]:
         """All rows, column by column. Raises SourceUnreadable."""
         if self.format == "parquet":
-            return _whole(self.path, _parquet_rows(self.path))
-        return _whole(self.path, _csv_rows(self.path)) if self.format == "csv" else _json_rows(self)
+            return _parquet_rows(self.path)
+        return _csv_rows(self.path) if self.format == "csv" else _json_rows(self)
 
     def raw_lines(self) -> Iterator[Lines]:
         """The lines of NDJSON that are not empty. Raises SourceUnreadable."""
-        return _whole(self.path, self._raw_lines())
-
-    def _raw_lines(self) -> Iterator[Lines]:
-        with _bytes(self.path) as raw:
+        with _to_its_end(self.path), _bytes(self.path) as raw:
             rows, lines, raws, consumed = [], [], [], 0
             row = 0
             for line, text in enumerate(raw, 1):
@@ -112,17 +110,13 @@ def source(path: Path, kind: str | None) -> Source:
     return Source(path, found)
 
 
-def _whole(path: Path, read: Iterator[T]) -> Iterator[T]:
-    """What is read, and a sentence where the file turns out to be damaged in its middle."""
+@contextmanager
+def _to_its_end(path: Path) -> Iterator[None]:
+    """Says which file it was that turned out to be damaged while it was read. Raises SourceUnreadable."""
     try:
-        yield from read
+        yield
     except (OSError, EOFError, zlib.error, ArrowException) as error:
         raise SourceUnreadable(f"{path.name} cannot be read to its end: {error}") from error
-
-
-def _csv_names(path: Path) -> Iterator[list[str]]:
-    with _bytes(path) as raw:
-        yield _header(path, csv.reader(_text(raw)))
 
 
 def _parquet(path: Path) -> pq.ParquetFile:
@@ -135,11 +129,12 @@ def _parquet(path: Path) -> pq.ParquetFile:
 def _parquet_rows(path: Path) -> Iterator[Rows]:
     file, size = _parquet(path), path.stat().st_size
     total, row = max(1, file.metadata.num_rows), 0
-    for batch in file.iter_batches(BATCH_ROWS):
-        columns = dict(zip(batch.schema.names, (column.to_pylist() for column in batch.columns), strict=True))
-        end = row + batch.num_rows
-        yield Rows(list(range(row, end)), list(range(row + 1, end + 1)), columns, size * end // total)
-        row = end
+    with _to_its_end(path):
+        for batch in file.iter_batches(BATCH_ROWS):
+            columns = dict(zip(batch.schema.names, (column.to_pylist() for column in batch.columns), strict=True))
+            end = row + batch.num_rows
+            yield Rows(list(range(row, end)), list(range(row + 1, end + 1)), columns, size * end // total)
+            row = end
 
 
 def _json_rows(source: Source) -> Iterator[Rows]:
@@ -160,7 +155,7 @@ def _json_rows(source: Source) -> Iterator[Rows]:
 
 
 def _csv_rows(path: Path) -> Iterator[Rows]:
-    with _bytes(path) as raw:
+    with _to_its_end(path), _bytes(path) as raw:
         reader = csv.reader(_text(raw))
         names = _header(path, reader)
         rows: list[int] = []

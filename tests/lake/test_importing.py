@@ -305,3 +305,10 @@ def test_a_parquet_file_with_damaged_pages_is_a_sentence(home, tmp_path):
     path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
     result = told(path)
     assert isinstance(result.exception, SystemExit) and "damaged.parquet cannot be read to its end" in result.output
+
+
+def test_rows_without_a_field_of_ours_are_refused_one_by_one(home, tmp_path):
+    (tmp_path / "other.ndjson").write_text('{"a": 1}\n{"a": 2}\n', "utf-8")
+    result = told(tmp_path / "other.ndjson", "--received-at", "now")
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "other.ndjson:1: missing_field" in result.output and "other.ndjson:2: missing_field" in result.output

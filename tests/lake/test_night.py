@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foryou.cli.app import app
-from foryou.lake.night import Done, Night, begin, load, save
+from foryou.lake.night import Done, Night, begin, save
 
 DAY = date(2026, 11, 20)
 DONE = {name: Done(1.0, {}) for name in ("bronze", "silver")}
@@ -26,15 +26,24 @@ def test_imports_that_its_bronze_has_not_read_begin_it_anew(tmp_path):
     assert begin(tmp_path, DAY, DAY, 9, more=True) == Night(DAY, DAY, 5)
 
 
-def test_steps_by_name_run_again_on_what_bronze_holds_and_leave_no_night_to_go_on_with(tmp_path):
+def test_steps_by_name_run_again_and_leave_no_night_to_go_on_with(tmp_path):
     first = begin(tmp_path, DAY, DAY, 5, ["bronze"])
     assert not first.done and first.finished
     save(tmp_path, first.with_step("bronze", DONE["bronze"]))
-    again = begin(tmp_path, DAY, DAY, 9, ["silver"])
-    assert (again.complete_through, list(again.done)) == (5, ["bronze"])
-    assert begin(tmp_path, DAY, DAY, 9, ["bronze"]) == Night(DAY, DAY, 9, finished=True)
+    assert begin(tmp_path, DAY, DAY, 9, ["silver"]).done == {"bronze": DONE["bronze"]}
     assert begin(tmp_path, DAY, DAY, 9) == Night(DAY, DAY, 9)
-    assert load(tmp_path, DAY, DAY) is not None
+
+
+def test_what_stands_on_a_step_that_ran_again_runs_again_when_a_night_goes_on(tmp_path):
+    save(tmp_path, Night(DAY, DAY, 5, {**DONE, "tiles": Done(1.0, {})}))
+    assert begin(tmp_path, DAY, DAY, 9, ["silver"]) == Night(DAY, DAY, 5, {"bronze": DONE["bronze"]})
+
+
+def test_a_cut_off_is_claimed_only_for_what_was_all_made_since(tmp_path):
+    save(tmp_path, Night(DAY, DAY, 5, DONE, finished=True))
+    for named in (["bronze"], ["publish"], ["silver", "tiles"]):
+        assert begin(tmp_path, DAY, DAY, 9, named).complete_through == 5
+    assert begin(tmp_path, DAY, DAY, 9, ["bronze", "silver", "tiles", "publish"]).complete_through == 9
 
 
 @pytest.mark.parametrize(
