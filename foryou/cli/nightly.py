@@ -266,6 +266,12 @@ def _progress(console: Console, step: Step) -> Iterator[None]:
     def line() -> Text:
         return Text(f"  {step.name:<11} {time.monotonic() - begin:5.0f} s  {step.doc}")
 
+    if not console.is_terminal:  # a file: one whole line, once it is known how long it took
+        try:
+            yield
+        finally:
+            console.print(line(), soft_wrap=True)
+        return
     stop = threading.Event()
     with Live(line(), console=console, refresh_per_second=2, transient=False) as live:
 
