@@ -12,10 +12,11 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 from rich.table import Table
 
-from foryou.cli.nightly import Spark, StepFailed, alone, run, summary, wrong
+from foryou.cli.nightly import Spark, StepFailed, run, summary, wrong
 from foryou.lake import days
 from foryou.lake.history import ImportFailed, Order, import_history
 from foryou.lake.night import Night
+from foryou.lake.night_lock import alone
 from foryou.lake.parity_causes import CAUSES
 from foryou.lake.sources import source
 from foryou.lake.tables import Lake
@@ -37,8 +38,9 @@ def night(settings: Settings, videos: int, app_id: str, console: Console) -> boo
     console.print(f"\n[bold]The night[/] over {PAST_DAYS} days of made-up history and today (`foryou nightly`):")
     try:
         _past(settings, videos, app_id, today)
-        with alone(settings) as lock:
-            tonight = run(Spark(settings, offline=False, memory="2g", console=console, lock=lock), (first, today))
+        span = first, today
+        with alone(Lake(settings.home / "lake"), span) as lock:
+            tonight = run(Spark(settings, offline=False, memory="2g", console=console, lock=lock), span)
         console.print(summary(tonight))
         console.print(parity_line(tonight))
         console.print(trends_table(_top(settings, today)))

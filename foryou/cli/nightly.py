@@ -1,6 +1,5 @@
 """`foryou nightly`: the batch half of the loop, step by step in one Spark; goes on where it was cut off."""
 
-import fcntl
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from rich.text import Text
 from foryou.cli.stack import say_java, settings_or_exit
 from foryou.lake import days, night
 from foryou.lake.night import STEPS, Done, Night, Step
+from foryou.lake.night_lock import alone
 from foryou.lake.parity_causes import WRONG
 from foryou.lake.publish import IN_FLIGHT_MS
 from foryou.lake.session import submit_settings
@@ -34,7 +34,6 @@ from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
 
 MOST_DAYS = 400  # at once: a mistyped year would have every day since made again
-KILLED_S = 5.0  # what a Spark that was killed may take to be gone
 
 
 def _heap(text: str) -> str:
@@ -77,7 +76,7 @@ def nightly(
         if not offline:
             _reachable(settings)
         say_java(console)
-        with alone(settings) as lock:
+        with alone(Lake(settings.home / "lake"), span) as lock:
             done = run(Spark(settings, offline, memory, console, lock, urgent), span, wanted)
     except (StepFailed, JavaMissing, BlockingIOError) as error:
         console.print(f"[red]{error}[/]")
@@ -134,26 +133,6 @@ def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, d
 
 def _day(text: str) -> date:
     return datetime.strptime(text, "%Y-%m-%d").date()
-
-
-@contextmanager
-def alone(settings: Settings) -> Iterator[int]:
-    """One night at a time on one lake; yields the lock's file descriptor. Its Spark inherits that: when `foryou
-    nightly` is killed, others are kept out until its Spark has ended, too. Raises BlockingIOError."""
-    folder = Lake(settings.home / "lake").runs
-    folder.mkdir(parents=True, exist_ok=True)
-    patience = time.monotonic() + KILLED_S
-    with (folder / ".lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > patience:
-                    told = "Another nightly run works on this lake; wait for it, or end it."
-                    raise BlockingIOError(told) from None
-                time.sleep(0.1)
-        yield lock.fileno()
 
 
 def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS) -> Night:

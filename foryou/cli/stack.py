@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from foryou.cli.screen import table, watch, wide
+from foryou.lake.night_lock import under_way
+from foryou.lake.tables import Lake
 from foryou.local import state
 from foryou.local.home import Home
 from foryou.local.jdk import find_jdk, passed_over
@@ -73,8 +75,18 @@ def _welcome(console: Console, settings: Settings, seconds: float) -> None:
 
 
 def down() -> None:
-    """Ends every process of the stack. Data, schema ids and job state stay for the next `up`."""
+    """Ends every process of the stack. Data, schema ids and job state stay for the next `up`.
+
+    A night is no part of the stack and goes on; down says so.
+    """
     settings, console = settings_or_exit(), Console()
+    if night := under_way(Lake(settings.home / "lake")):
+        console.print(
+            f"[yellow]A night is under way ({night}) and goes on: its steps that need the stack will fail. "
+            "The same `foryou nightly` then goes on with them.",
+            highlight=False,
+            soft_wrap=True,
+        )
     with console.status("ending the stack"):
         ended = stop(settings)
     console.print(f"Down: {ended} processes ended." if ended else "Nothing was running.")

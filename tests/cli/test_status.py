@@ -1,5 +1,7 @@
 import json
+import os
 import socket
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from foryou.cli import nightly, stack
 from foryou.cli.app import app
 from foryou.cli.doctor import examine
 from foryou.cli.stack import report
+from foryou.lake.night_lock import alone
+from foryou.lake.tables import Lake
 from foryou.local import state
 from foryou.local.home import Home
 from foryou.local.jdk import Jdk
@@ -83,6 +87,14 @@ def test_a_java_home_that_is_passed_over_is_said(settings, monkeypatch, command)
 def test_down_with_nothing_up_is_no_error(settings):
     said = foryou("down")
     assert (said.exit_code, said.output) == (0, "Nothing was running.\n")
+
+
+def test_down_says_which_night_is_left_running(settings):
+    lake, day = Lake(settings.home / "lake"), date(2026, 11, 20)
+    with alone(lake, (day, day)):
+        said = foryou("down")
+    assert said.output.startswith(f"A night is under way (pid {os.getpid()}, 2026-11-20) and goes on: its steps")
+    assert foryou("down").output == "Nothing was running.\n"
 
 
 def test_settings_that_are_no_numbers_are_said_in_one_sentence(settings, monkeypatch):

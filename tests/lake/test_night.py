@@ -1,12 +1,16 @@
 """What a night goes on with, and what it begins anew."""
 
+import os
 from datetime import date
 
 import pytest
 from typer.testing import CliRunner
 
 from foryou.cli.app import app
+from foryou.lake import night_lock
 from foryou.lake.night import Done, Night, begin, save
+from foryou.lake.night_lock import alone, under_way
+from foryou.lake.tables import Lake
 
 DAY = date(2026, 11, 20)
 DONE = {name: Done(1.0, {}) for name in ("bronze", "silver")}
@@ -60,3 +64,16 @@ def test_what_was_mistyped_is_refused_before_anything_is_marked(tmp_path, monkey
     result = CliRunner().invoke(app, ["nightly", "--offline", *words])
     assert result.exit_code == 2 and said in " ".join(result.output.replace("│", " ").split())
     assert not (tmp_path / "home").exists()
+
+
+def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(night_lock, "KILLED_S", 0.0)
+    lake = Lake(tmp_path)
+    assert under_way(lake) is None
+    with alone(lake, (DAY, date(2026, 11, 21))):
+        assert under_way(lake) == f"pid {os.getpid()}, 2026-11-20 to 2026-11-21"
+        with pytest.raises(BlockingIOError, match=f"pid {os.getpid()}, 2026-11-20 to"), alone(lake, (DAY, DAY)):
+            pass
+    with alone(lake, (DAY, DAY)):
+        assert under_way(lake) == f"pid {os.getpid()}, 2026-11-20"
+    assert under_way(lake) is None
