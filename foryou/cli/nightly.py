@@ -149,9 +149,16 @@ def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS
         spark.console.print(f"Going on after {', '.join(tonight.done)}.")
     todo = [step for step in steps if step.name not in tonight.done and not (spark.offline and step.live)]
     if todo:
-        for step, done in spark(todo, tonight):
-            tonight = tonight.with_step(step.name, done)
-            night.save(lake.runs, tonight)
+        try:
+            for step, done in spark(todo, tonight):
+                tonight = tonight.with_step(step.name, done)
+                night.save(lake.runs, tonight)
+        except KeyboardInterrupt:
+            cut = next((step.name for step in todo if step.name not in tonight.done), todo[-1].name)
+            again = f"begins again with {todo[0].name}" if named else "goes on with it"
+            told = f"Night {tonight.name} stopped in {cut}: the same command {again}."
+            spark.console.print(f"[yellow]{told}", highlight=False, soft_wrap=True)
+            raise
     if steps == STEPS:
         tonight = Night(tonight.first, tonight.last, tonight.complete_through, tonight.done, finished=True)
         night.save(lake.runs, tonight)

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from typer.testing import CliRunner
 
+from foryou.cli import nightly
 from foryou.cli.app import app
 from foryou.lake import night_lock
 from foryou.lake.night import Done, Night, begin, save
@@ -64,6 +65,23 @@ def test_what_was_mistyped_is_refused_before_anything_is_marked(tmp_path, monkey
     result = CliRunner().invoke(app, ["nightly", "--offline", *words])
     assert result.exit_code == 2 and said in " ".join(result.output.replace("│", " ").split())
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "next_time"),
+    [((), "goes on with it"), (("--steps", "bronze,silver"), "begins again with bronze")],
+)
+def test_an_interrupted_night_says_where_it_stopped(tmp_path, monkeypatch, words, next_time):
+    def bronze_then_ctrl_c(spark, steps, tonight):
+        yield steps[0], Done(1.0, {})
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("FORYOU_HOME", str(tmp_path))
+    monkeypatch.setattr(nightly, "say_java", lambda _: None)
+    monkeypatch.setattr(nightly.Spark, "__call__", bronze_then_ctrl_c)
+    result = CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-20", *words])
+    told = f"Night 2026-11-20 stopped in silver: the same command {next_time}.\n"
+    assert (result.exit_code, result.output) == (130, told)
 
 
 def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeypatch):
