@@ -18,7 +18,7 @@ from foryou.cli.probes import NotThere
 from foryou.cli.report import Report, next_steps, report_console, save, show
 from foryou.cli.screen import watch
 from foryou.cli.simulate import Stack, StackDown, bars
-from foryou.cli.stack import UP_S, say_java, settings_or_exit
+from foryou.cli.stack import UP_S, live_settings, say_java
 from foryou.local.lifecycle import CannotStart, start, stop
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import SIZE
@@ -42,7 +42,7 @@ def demo(
 ) -> None:
     """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""
     console = report_console()
-    settings = settings_or_exit()
+    settings = live_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the stack down, too
     try:
         ours = start(settings, dict(os.environ))  # a stack that was up before the demo stays up after it

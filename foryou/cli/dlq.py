@@ -17,7 +17,7 @@ from foryou.cli.keys import span_ms
 from foryou.cli.replaying import Letter, Outcome, Replayed, Told, Wanted, replay
 from foryou.cli.scan import Scanner
 from foryou.cli.screen import wide
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.cli.topics import reach
 from foryou.contract.codec import Registry
 from foryou.contract.seal import CannotOpen
@@ -45,7 +45,7 @@ def list_letters(
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="the newest so many")] = 50,
 ) -> None:
     """What was refused, and why; no bytes of it. The first column is what `show` and `replay` take."""
-    settings, now_ms = settings_or_exit(), time.time_ns() // 1_000_000
+    settings, now_ms = live_settings(), time.time_ns() // 1_000_000
     wanted = Wanted(app_id, reason, field, door, now_ms - span_ms(since))
     found = list(_letters(settings, wanted))
     with Replayed(_marks(settings)) as done:
@@ -72,7 +72,7 @@ def show(
     open_it: Annotated[bool, typer.Option("--open", help="also the refused bytes, raw ids and all")] = False,
 ) -> None:
     """One letter: what was wrong and how to mend it. With --open its bytes too, alone on stdout."""
-    settings = settings_or_exit()
+    settings = live_settings()
     for letter in _letters(settings, Wanted(places=frozenset((place,)))):
         told = Console(stderr=True, soft_wrap=True, highlight=False)
         for name, value in letter.record.items():
@@ -106,7 +106,7 @@ def replay_letters(
     """
     if bool(places) == everything:
         raise _stop("Say which: places from `foryou dlq list`, or --all with filters", 2)
-    settings, now_ms = settings_or_exit(), time.time_ns() // 1_000_000
+    settings, now_ms = live_settings(), time.time_ns() // 1_000_000
     since_ms = 0 if places else now_ms - span_ms(since)
     letters = list(_letters(settings, Wanted(app_id, reason, field, door, since_ms, frozenset(places or ()))))
     outcomes: list[Outcome] = []

@@ -14,7 +14,7 @@ from foryou.cli.stack import settings_or_exit
 from foryou.local import install, probe, state
 from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk, passed_over
-from foryou.local.lifecycle import running
+from foryou.local.lifecycle import elsewhere, running
 from foryou.local.ports import taken
 from foryou.local.process_id import alive, marked
 from foryou.local.supervisor import last_line
@@ -60,6 +60,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _memory(settings)
     home = Home(settings.home)
     if running(home):
+        if told := elsewhere(settings):
+            yield Finding("ports", "not those of the running stack", told)
         yield from _parts(home)
         yield from _log(settings)
     else:

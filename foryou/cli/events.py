@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.console import Console
 from rich.text import Text
 
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.cli.topics import reach
 from foryou.contract.codec import Decoder, NotAvro, Record, Registry
 from foryou.contract.events import Lane
@@ -116,7 +116,7 @@ def watch(
 
     A refused event says its reason, its field and the remedy. Whose it was is not known: with --user it is not shown.
     """
-    settings, console = settings_or_exit(), Console(highlight=False)
+    settings, console = live_settings(), Console(highlight=False)
     reach(console, settings.host, settings.kafka)
     secrets = settings.secrets()
     key = _key_of(user, app_id or "demo", secrets.identity) if user else None

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foryou.cli.screen import wide
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.local import checkpoints, probe, state
 from foryou.local.flink import Flink
 from foryou.local.home import Home
@@ -192,7 +192,7 @@ def _kept(flink: Flink) -> list[str]:
 
 
 def _flink() -> Flink:
-    settings = settings_or_exit()
+    settings = live_settings()
     try:
         return flink_of(settings, find_jdk(os.environ))
     except JavaMissing as error:

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.cli.topic_ends import TAPS
 from foryou.cli.verdicts import VERDICTS, read_verdicts, verdict_lines
 from foryou.contract.residence import INTAKE
@@ -73,7 +73,7 @@ def ledger(
         wanted = date.fromisoformat(day) if day else days.day_of(now)
     except ValueError:
         raise typer.BadParameter(f"days are written YYYY-MM-DD, not {day}") from None
-    made = keep_books(settings_or_exit(), wanted, now)
+    made = keep_books(live_settings(), wanted, now)
     if as_json:
         rows = as_rows(made.lines)
         print(json.dumps({"day": f"{wanted}", "good": made.good, "lines": rows, "notes": made.notes}))

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from foryou.cli.stack import say_java, settings_or_exit
+from foryou.cli.stack import live_settings, say_java, settings_or_exit
 from foryou.lake import days, night
 from foryou.lake.night import STEPS, Done, Night, Step
 from foryou.lake.night_lock import alone
@@ -69,7 +69,7 @@ def nightly(
     writes the same rows. Exits 2 when speed and batch differ and no event explains it (`foryou parity`).
     """
     console = Console()
-    settings = settings_or_exit()
+    settings = settings_or_exit() if offline else live_settings()
     span = _span(day, first, last)
     wanted = _steps(only)
     try:

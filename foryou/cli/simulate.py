@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.service.settings import Settings
 from foryou.simulator.catalogue import DAY_MS, SIZE, Catalogue, grow
 from foryou.simulator.history import Plan as Past
@@ -140,7 +140,7 @@ def simulate(
     console = Console()
     duration = minutes * 60 if minutes else seconds
     try:
-        asyncio.run(_simulate(console, Stack.of(settings_or_exit()), people, duration, seed, rate, videos))
+        asyncio.run(_simulate(console, Stack.of(live_settings()), people, duration, seed, rate, videos))
     except (NotLoopback, PublishFailed, StackDown, ValueError) as error:
         console.print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(1) from error
@@ -195,7 +195,7 @@ def catalogue(
     begin = time.perf_counter()
     try:
         with bars(console) as progress:
-            stack = Stack.of(settings_or_exit())
+            stack = Stack.of(live_settings())
             grown, sent = asyncio.run(ensure_catalogue(stack, seed, videos, _now_ms(), progress))
     except (NotLoopback, PublishFailed, StackDown, ValueError) as error:
         console.print(f"[red]{error}", soft_wrap=True)

@@ -16,7 +16,7 @@ from foryou.lake.tables import Lake
 from foryou.local import state
 from foryou.local.home import Home
 from foryou.local.jdk import find_jdk, passed_over
-from foryou.local.lifecycle import CannotStart, running, start, stop
+from foryou.local.lifecycle import CannotStart, elsewhere, running, start, stop
 from foryou.local.process_id import alive, marked
 from foryou.local.state import PartState, StackState
 from foryou.service.settings import Settings
@@ -36,7 +36,7 @@ def up(
     of everything, `foryou up` again brings all data, schema ids and job state
     back.
     """
-    settings, console, begin = settings_or_exit(), Console(), time.monotonic()
+    settings, console, begin = live_settings(), Console(), time.monotonic()
     try:
         began = start(settings, dict(os.environ))
     except CannotStart as error:
@@ -96,7 +96,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="for programs: addresses, write key, every part")] = False,
 ) -> None:
     """Shows every part: state, address, what it waits for. Exit status 0 when all are healthy, else 1."""
-    settings, console = settings_or_exit(), wide()
+    settings, console = live_settings(), wide()
     home = Home(settings.home)
     now, up_now = state.load(home.state), running(home)
     if as_json:
@@ -152,6 +152,15 @@ def settings_or_exit() -> Settings:
     except ValueError as error:
         Console(stderr=True).print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+def live_settings() -> Settings:
+    """The same, for who asks the stack: where that listens on other ports, it is said in one sentence."""
+    settings = settings_or_exit()
+    if told := elsewhere(settings):
+        Console(stderr=True).print(f"[red]{told}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2)
+    return settings
 
 
 def say_java(console: Console) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foryou.cli.screen import wide
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 from foryou.contract.codec import Decoder, NotAvro, Registry
 from foryou.local.kafka import all_topics
 from foryou.local.probe import answers
@@ -25,7 +25,7 @@ PATIENCE_S = 5.0
 @app.command("list")
 def list_topics() -> None:
     """Every topic with its partitions, the records that it holds, how it is cleaned, and what it is for."""
-    settings, console = settings_or_exit(), wide(100)
+    settings, console = live_settings(), wide(100)
     reach(console, settings.host, settings.kafka)
     try:
         console.print(listing(_held(settings.kafka)))
@@ -80,7 +80,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per line")] = False,
 ) -> None:
     """Prints records, oldest first: time, partition, offset, key and the decoded value."""
-    settings, console = settings_or_exit(), Console(soft_wrap=True, highlight=False)
+    settings, console = live_settings(), Console(soft_wrap=True, highlight=False)
     reach(console, settings.host, settings.kafka)
     consumer = _consumer(settings.kafka)
     decode = Registry(settings.registry_url).decoder()

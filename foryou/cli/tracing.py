@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from foryou.cli.stack import settings_or_exit
+from foryou.cli.stack import live_settings
 
 
 def trace_command(
@@ -26,7 +26,7 @@ def trace_command(
     except ValueError:
         print(f"{event_id} is not an event id: those are UUIDs, as in the collector's answer.", file=sys.stderr)
         raise typer.Exit(2) from None
-    settings = settings_or_exit()
+    settings = live_settings()
     address, _, port = settings.kafka.split(",")[0].rpartition(":")
     if answers(address or settings.host, int(port)) is None:
         result = trace(settings, event_id, wait)

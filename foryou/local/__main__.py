@@ -48,7 +48,7 @@ def _supervise(settings: Settings, home: Home) -> None:
         unit.name: PartState(unit.name, unit.doc, unit.address, since_ms=started_ms, log=str(unit.log))
         for unit in stack.units
     }
-    board = Board(home.state, StackState(str(home.root), me, started_ms, initial), _now_ms)
+    board = Board(home.state, StackState(str(home.root), me, started_ms, initial, dict(settings.ports)), _now_ms)
     metrics = Metrics()
     supervisor = Supervisor(home, stack, board, {**os.environ, **settings.environ()}, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,7 @@ from pathlib import Path
 from foryou.local import state
 from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk
-from foryou.local.ports import PortTaken, check_free
+from foryou.local.ports import PortTaken, check_free, setting_of
 from foryou.local.process_id import ProcessId, alive, end, marked, marks
 from foryou.local.stack import JARS, STREAMING_PYTHON
 from foryou.local.state import StackState
@@ -35,6 +35,18 @@ def running(home: Home) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def elsewhere(settings: Settings) -> str | None:
+    """One sentence, where the running stack of this home has other ports than these settings say; else None."""
+    home = Home(settings.home)
+    now = state.load(home.state) if running(home) else None
+    if now is None or all(settings.ports.get(name, port) == port for name, port in now.ports.items()):
+        return None
+    return (
+        f"The stack of {home.root} listens on other ports: it was started with {setting_of(now.ports)}. "
+        "Set exactly that, or end it with `foryou down` first."
+    )
 
 
 def start(settings: Settings, environ: Mapping[str, str]) -> bool:

@@ -1,10 +1,12 @@
-"""Ports that someone else holds, said in one sentence."""
+"""Ports that someone else holds, or that the stack has elsewhere, said in one sentence."""
 
 import errno
 import socket
 import time
+from collections import Counter
+from collections.abc import Mapping
 
-from foryou.service.settings import Settings
+from foryou.service.settings import PORTS, TLS_PORTS, Settings
 
 
 class PortTaken(Exception):
@@ -39,3 +41,11 @@ def check_free(settings: Settings, patience_s: float = 5.0) -> None:
                 f"Port {port} ({name.replace('_', ' ')}) on {settings.host} is in use: end what holds it, "
                 f"or set FORYOU_PORT_{name.upper()}, or FORYOU_PORT_OFFSET to move every port."
             )
+
+
+def setting_of(ports: Mapping[str, int]) -> str:
+    """The environment by which a stack has these ports: an offset, and those that are off it."""
+    off = {name: port - (PORTS | TLS_PORTS)[name] for name, port in ports.items()}
+    offset = Counter(off.values()).most_common(1)[0][0]
+    own = (f" FORYOU_PORT_{name.upper()}={ports[name]}" for name in off if off[name] != offset)
+    return f"FORYOU_PORT_OFFSET={offset}{''.join(own)}"

@@ -34,12 +34,13 @@ class PartState:
 
 @dataclass(frozen=True)
 class StackState:
-    """The whole stack. `started_ms` is when `foryou up` began, UTC ms."""
+    """The whole stack. `started_ms` is when `foryou up` began, UTC ms; `ports` is empty if an older version did."""
 
     home: str
     supervisor: ProcessId
     started_ms: int
     parts: dict[str, PartState] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import socket
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from foryou.cli import nightly, stack
+from foryou.cli import demo, nightly, stack
 from foryou.cli.app import app
 from foryou.cli.doctor import examine
 from foryou.cli.stack import report
@@ -95,6 +96,38 @@ def test_down_says_which_night_is_left_running(settings):
         said = foryou("down")
     assert said.output.startswith(f"A night is under way (pid {os.getpid()}, 2026-11-20) and goes on: its steps")
     assert foryou("down").output == "Nothing was running.\n"
+
+
+@pytest.fixture
+def on_port_9100(settings, monkeypatch):
+    """A stack that is up, and was started with other ports than the settings say. None can be started."""
+    for module in (stack, demo):
+        monkeypatch.setattr(module, "start", None)
+    home, ports = Home(settings.home), dict(Settings.load({"FORYOU_PORT_OFFSET": "100"}).ports)
+    now = StackState(str(settings.home), ProcessId(2**22 + 2, 1), 0, {}, ports | {"ranker": 9100})
+    state.save(home.state, now)
+    with home.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+LIVE = [("up",), ("status", "--json"), ("ledger",), ("topics", "list"), ("events", "watch"), ("dlq", "list")]
+LIVE += [("jobs", "list"), ("nightly",), ("simulate",), ("trace", "0190f7a2-7c3b-7d1e-9a5f-1a2b3c4d5e6f"), ("demo",)]
+
+
+@pytest.mark.parametrize("command", LIVE, ids=" ".join)
+def test_a_stack_on_other_ports_is_told_and_nothing_is_asked_on_ours(settings, on_port_9100, command):
+    said = foryou(*command)
+    assert (said.exit_code, said.output) == (
+        2,
+        f"The stack of {settings.home} listens on other ports: it was started with FORYOU_PORT_OFFSET=100 "
+        "FORYOU_PORT_RANKER=9100. Set exactly that, or end it with `foryou down` first.\n",
+    )
+
+
+def test_what_asks_no_stack_takes_any_ports(settings, on_port_9100):
+    assert foryou("key", "ann").exit_code == 0
+    assert "FORYOU_PORT_OFFSET=100" in {finding.what: finding for finding in examine(settings)}["ports"].remedy
 
 
 def test_settings_that_are_no_numbers_are_said_in_one_sentence(settings, monkeypatch):

@@ -1,5 +1,6 @@
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ STACK = StackState(
         "kafka": PartState("kafka", "the broker", "127.0.0.1:9092", phase="healthy", pid=8, started=80),
         "features": PartState("features", "the job", "http://127.0.0.1:8082"),
     },
+    {"kafka": 9092},
 )
 
 
@@ -29,6 +31,14 @@ def test_state_is_read_back_as_it_was_written(tmp_path):
 def test_a_state_file_that_is_not_ours_is_no_state(tmp_path, text):
     (tmp_path / "state.json").write_text(text)
     assert state.load(tmp_path / "state.json") is None
+
+
+def test_the_state_of_an_older_version_has_no_ports(tmp_path):
+    state.save(tmp_path / "state.json", STACK)
+    text = json.loads((tmp_path / "state.json").read_text())
+    del text["ports"]
+    (tmp_path / "state.json").write_text(json.dumps(text))
+    assert state.load(tmp_path / "state.json") == replace(STACK, ports={})
 
 
 def test_no_state_file_is_no_state(tmp_path):
