@@ -271,15 +271,16 @@ def _at(message: Message) -> int:
 
 def show(result: Trace, as_json: bool) -> None:
     """Prints a trace: a table, or JSON for programs."""
-    from rich.console import Console
     from rich.table import Table
+
+    from foryou.cli.screen import wide
 
     if as_json:
         rows = [{"hop": h.name, "at_ms": h.at_ms, "where": h.where, **h.detail} for h in result.hops]
         told = {"event_id": result.event_id, "hops": rows, "missing": result.missing, "later": result.later}
         print(json.dumps(told, default=str))
         return
-    console = Console()
+    console = wide()
     if not result.hops:
         console.print(
             f"No trace of [bold]{result.event_id}[/]: neither accepted nor rejected within what is retained,"
@@ -287,7 +288,9 @@ def show(result: Trace, as_json: bool) -> None:
         )
         console.print("Was the post answered with 202? The answer lists the event ids that were taken.")
         return
-    table = Table("hop", "at (UTC)", "+ms", "where", "detail", title=f"event {result.event_id}", title_justify="left")
+    table = Table(title=f"event {result.event_id}", title_justify="left", box=None, pad_edge=False)
+    for name in ("hop", "at (UTC)", "+ms", "where", "detail"):
+        table.add_column(name, no_wrap=name in ("at (UTC)", "+ms"), overflow="fold")  # offsets are never cut
     first = next((hop.at_ms for hop in result.hops if hop.at_ms is not None), 0)
     for hop in result.hops:
         at = datetime.fromtimestamp(hop.at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3] if hop.at_ms else ""
