@@ -17,7 +17,7 @@ from rich.text import Text
 from foryou.cli.stack import live_settings
 from foryou.cli.topics import reach
 from foryou.contract.codec import Decoder, NotAvro, Record, Registry
-from foryou.contract.events import Lane
+from foryou.contract.events import TYPES, Lane
 from foryou.contract.identity import Identity, is_key
 from foryou.contract.seal import CannotOpen, Seal
 from foryou.contract.topics import FLAGGED, REJECTED
@@ -106,7 +106,7 @@ def _plain(text: str) -> str:
 @app.command()
 def watch(
     user: Annotated[str, typer.Option(help="only this person's: a client's id, or a key such as uk_…")] = "",
-    event_type: Annotated[str, typer.Option("--type", help="only this type")] = "",
+    event_type: Annotated[str, typer.Option("--type", help="only this type; with --refused any name")] = "",
     app_id: Annotated[str, typer.Option("--app", help="only this app's; also whose id --user is (demo)")] = "",
     refused: Annotated[bool, typer.Option("--refused", help="only those that were refused")] = False,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="stop after so many; 0: never")] = 0,
@@ -116,6 +116,8 @@ def watch(
 
     A refused event says its reason, its field and the remedy. Whose it was is not known: with --user it is not shown.
     """
+    if event_type and not refused and event_type not in TYPES:  # what is refused may call itself anything
+        raise typer.BadParameter(f"there is no event type {event_type}: there are {', '.join(TYPES)}")
     settings, console = live_settings(), Console(highlight=False)
     reach(console, settings.host, settings.kafka)
     secrets = settings.secrets()

@@ -1,7 +1,10 @@
 """`foryou events watch`: a line per event that fits, what is refused with its remedy, and filters."""
 
 import pytest
+from typer.testing import CliRunner
 
+from foryou.cli import events
+from foryou.cli.app import app
 from foryou.cli.events import Wanted, line_of
 
 AT = 1_790_000_000_123
@@ -60,6 +63,18 @@ def test_what_a_client_wrote_cannot_move_the_cursor():
 )
 def test_filters_choose(wanted, good, refused):
     assert (wanted.fits(GOOD, False), wanted.fits(LETTER, True)) == (good, refused)
+
+
+def test_a_type_that_is_none_is_refused_with_those_that_are():
+    said = CliRunner().invoke(app, ["events", "watch", "--type", "zzz"])
+    words = " ".join(said.output.replace("│", " ").split())
+    assert said.exit_code == 2 and "there is no event type zzz: there are impression, play_start" in words
+
+
+def test_what_is_refused_may_call_itself_anything(monkeypatch):
+    monkeypatch.setattr(events, "live_settings", lambda: 1 / 0)  # as far as it comes
+    said = CliRunner().invoke(app, ["events", "watch", "--type", "zzz", "--refused"])
+    assert isinstance(said.exception, ZeroDivisionError)
 
 
 def test_bytes_that_cannot_be_read_have_no_type():
