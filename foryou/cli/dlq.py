@@ -20,6 +20,7 @@ from foryou.cli.screen import wide
 from foryou.cli.stack import live_settings
 from foryou.cli.topics import reach
 from foryou.contract.codec import Registry
+from foryou.contract.reasons import REASONS
 from foryou.contract.seal import CannotOpen
 from foryou.contract.topics import REJECTED
 from foryou.service.settings import Settings
@@ -28,8 +29,15 @@ from foryou.service.tokens import REPLAY
 app = typer.Typer(help="Dead letters: list, show, replay.", no_args_is_help=True)
 TOKEN_S = 600
 
+
+def _reason(name: str | None) -> str | None:
+    if name is not None and name not in REASONS:
+        raise typer.BadParameter(f"no letter has the reason {name}: there are {', '.join(REASONS)}")
+    return name
+
+
 App = Annotated[str | None, typer.Option("--app", help="only of this app")]
-Reason = Annotated[str | None, typer.Option(help="only with this reason, such as unknown_type")]
+Reason = Annotated[str | None, typer.Option(help="only with this reason, such as unknown_type", callback=_reason)]
 Field = Annotated[str | None, typer.Option(help="only about this field")]
 Door = Annotated[str | None, typer.Option(help="only that came in by this door, such as /v1/events")]
 Since = Annotated[str, typer.Option(help="not older than this, such as 2h, 3d")]

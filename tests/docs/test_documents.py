@@ -11,6 +11,7 @@ from foryou.collector.protocols import PROTOCOLS, cloudevents, posthog, segment,
 from foryou.contract.events import TYPES, ClientEvent
 from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
+from foryou.contract.reasons import REASONS
 from foryou.contract.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
@@ -49,16 +50,21 @@ def test_every_field_and_every_type_is_in_the_reference():
     assert [name for name in (*ClientEvent.__struct_fields__, *TYPES, *TOPICS) if f"`{name}`" not in EVENTS] == []
 
 
-def test_every_reason_that_the_collector_gives_is_in_the_reference():
-    sources = [
-        *(ROOT / "foryou" / "collector").rglob("*.py"),
-        ROOT / "foryou/contract/gate.py",
-        ROOT / "foryou/service/web.py",
-        ROOT / "foryou/service/problem.py",
-    ]
+def reasons_in(*sources):
     given = re.compile(r'(?:reason="|_No\("|Refused\("|_bad\("|refused_whole\(")(\w+)"')
-    reasons = {reason for source in sources for reason in given.findall(source.read_text("utf-8"))}
+    return {reason for source in sources for reason in given.findall(source.read_text("utf-8"))}
+
+
+COLLECTOR = [*(ROOT / "foryou" / "collector").rglob("*.py"), ROOT / "foryou/contract/gate.py"]
+
+
+def test_every_reason_that_the_collector_gives_is_in_the_reference():
+    reasons = reasons_in(*COLLECTOR, ROOT / "foryou/service/web.py", ROOT / "foryou/service/problem.py")
     assert {reason for reason in reasons if f"`{reason}`" not in EVENTS} == set()
+
+
+def test_every_reason_of_a_dead_letter_is_known_to_those_who_look_for_letters():
+    assert reasons_in(*COLLECTOR) == set(REASONS)
 
 
 def test_the_cloudevent_in_an_example_passes_the_gate():
