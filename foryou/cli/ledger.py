@@ -32,6 +32,7 @@ from foryou.service.settings import Settings
 DOOR = "received = accepted + rejected + limited"
 ELSEWHERE = "accepted, and living elsewhere"
 SHOWN_HOLES = 10
+NOTHING_COUNTED = 3
 LOG = "acknowledged = in Kafka"
 TODO = {
     DOOR: "The collector counts wrong: look at its /metrics and its log.",
@@ -54,15 +55,15 @@ class Books:
 
     @property
     def good(self) -> bool:
-        """No hole anywhere."""
-        return all(line.holds for line in self.lines)
+        """Something was counted, and there is no hole anywhere."""
+        return bool(self.lines) and all(line.holds for line in self.lines)
 
 
 def ledger(
     day: Annotated[str | None, typer.Option("--date", help="YYYY-MM-DD, UTC; else today", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs: by minute, lane and partition")] = False,
 ) -> None:
-    """Prints the equation of every hop for what was received on a day; exit code 1 on a hole.
+    """Prints the equation of every hop for what was received on a day; exit code 1 on a hole, 3 if nothing was counted.
 
     Collector, Flink, bronze, silver, clean rows, ClickHouse. Each offset that came in is found again exactly once, or
     is on its way. Parts that do not run are named and left out.
@@ -79,7 +80,7 @@ def ledger(
         print(json.dumps({"day": f"{wanted}", "good": made.good, "lines": rows, "notes": made.notes}))
     else:
         show(made, console)
-    raise typer.Exit(0 if made.good else 1)
+    raise typer.Exit(0 if made.good else 1 if made.lines else NOTHING_COUNTED)
 
 
 def keep_books(settings: Settings, day: date, now: int) -> Books:
@@ -239,6 +240,9 @@ def show(made: Books, console: Console) -> None:
     console.print(table)
     for note in made.notes:
         console.print(f"[dim]{note}[/]", highlight=False)
+    if not made.lines:
+        told = f"Nothing of {made.day} was counted, so nothing is known: start the stack (`foryou up`), or say --date."
+        console.print(f"[yellow]{told}", highlight=False, soft_wrap=True)
     holes = [(line, hole) for line in made.lines for hole in line.holes]
     for hop in dict.fromkeys(line.hop for line, _ in holes):
         for where in [_where(line, hole) for line, hole in holes if line.hop == hop][:SHOWN_HOLES]:

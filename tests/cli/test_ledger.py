@@ -1,13 +1,17 @@
-"""What was acknowledged and did not reach Kafka is a hole in the books of its day."""
+"""The books of a day: what did not reach Kafka is a hole, what lives elsewhere a line, and nothing is no success."""
 
+import json
 import os
 from datetime import UTC, date, datetime
 
+from typer.testing import CliRunner
+
 from foryou.cli import ledger
+from foryou.cli.app import app
 from foryou.cli.ledger import ELSEWHERE, LOG, set_aside_lines
 from foryou.lake.ledger import Line, Place
 from foryou.lake.topic_spans import Span
-from foryou.service.settings import Settings
+from foryou.service.settings import PORTS, Settings
 
 DAY = date(2026, 11, 20)
 
@@ -43,3 +47,12 @@ def test_what_lives_elsewhere_is_a_line_and_a_cluster_that_is_away_is_named(tmp_
     assert lines == [Line(ELSEWHERE, Place("events.action.v1.eu", 0), 7, {"in eu": 7}, ())]
     assert all(line.holds for line in lines)
     assert notes == ["What lives in us is not counted: Kafka at 127.0.0.1:1: it does not answer"]
+
+
+def test_nothing_counted_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "live_settings", lambda: Settings(home=tmp_path, ports=dict.fromkeys(PORTS, 1)))
+    said = CliRunner().invoke(app, ["ledger", "--date", f"{DAY}"])
+    assert said.exit_code == 3
+    assert f"Nothing of {DAY} was counted, so nothing is known" in said.output
+    told = json.loads(CliRunner().invoke(app, ["ledger", "--date", f"{DAY}", "--json"]).output)
+    assert (told["good"], told["lines"]) == (False, [])
