@@ -104,7 +104,7 @@ drill: install ## a whole night beside a live stack; the night, killed anywhere 
 	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)
 
 notebook: install-main ## a day in the feed, told from the running stack: opens Jupyter on loopback
-	@FORYOU_HOME="$(abspath $(FORYOU_HOME))" $(MAIN)/jupyter notebook --ServerApp.ip=127.0.0.1 notebooks/a_day_in_the_feed.ipynb $(ARGS)
+	@FORYOU_HOME="$${FORYOU_HOME:+$$(realpath -m -- "$$FORYOU_HOME")}" $(MAIN)/jupyter notebook --ServerApp.ip=127.0.0.1 notebooks/a_day_in_the_feed.ipynb $(ARGS)
 .PHONY: notebook
 
 lock: ## resolve requirements/*.in anew into hash-pinned lists

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -238,10 +239,16 @@ def history(
         f"{told.events:,} events in {seconds:.0f} s ({told.events / seconds:,.0f} a second): {made.twice:,} twice, "
         f"{made.late:,} later than a day, {made.lost:,} lost; {len(told.bots)} bots, "
         f"{len(told.wrong_clocks)} wrong clocks.\n"
-        f"Next: foryou import {out}/videos.parquet {out}/people.parquet, then foryou import {out}/events-*.parquet",
+        f"Next: {imports_of(out)}",
         soft_wrap=True,
         highlight=False,
     )
+
+
+def imports_of(out: Path) -> str:
+    """What imports a history: a line for a shell."""
+    folder = shlex.quote(f"{out}")
+    return f"foryou import {folder}/videos.parquet {folder}/people.parquet && foryou import {folder}/events-*.parquet"
 
 
 async def tick(progress: Progress, bar: "object", seconds: float) -> None:
