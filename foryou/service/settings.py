@@ -107,8 +107,11 @@ class Settings:
         wrong = [f"{name}={port}" for name, port in ports.items() if not 0 < port < 65_536]
         if wrong:
             raise ValueError(f"ports are between 1 and 65535, not {', '.join(wrong)}: change FORYOU_PORT_OFFSET")
+        home = Path(environ.get("FORYOU_HOME") or REPO / ".home").expanduser().resolve()
+        if file := next((path for path in (home, *home.parents) if path.is_file()), None):
+            raise ValueError(f"FORYOU_HOME is {home}, and {file} is a file: set it to a folder")
         settings = cls(
-            home=Path(environ.get("FORYOU_HOME") or REPO / ".home").expanduser().resolve(),
+            home=home,
             host=environ.get("FORYOU_HOST", "127.0.0.1"),
             ports=ports,
             kafka_override=environ.get("FORYOU_KAFKA"),

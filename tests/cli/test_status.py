@@ -137,6 +137,15 @@ def test_settings_that_are_no_numbers_are_said_in_one_sentence(settings, monkeyp
     assert "are whole numbers" in said.output
 
 
+@pytest.mark.parametrize("below", ["", "/home"])
+def test_a_home_that_is_a_file_is_said_in_one_sentence(settings, monkeypatch, tmp_path, below):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FORYOU_HOME", f"{tmp_path}/file{below}")
+    said = foryou("up")
+    told = f"FORYOU_HOME is {tmp_path}/file{below}, and {tmp_path}/file is a file: set it to a folder\n"
+    assert (said.exit_code, said.output) == (2, told)
+
+
 def test_a_key_is_the_same_each_time_and_another_for_another_app(settings):
     first, again, other = foryou("key", "ann"), foryou("key", "ann"), foryou("key", "ann", "--app", "second")
     assert first.output == again.output != other.output
