@@ -111,6 +111,7 @@ def import_history(
     never_stored: NeverStored | None = None,
 ) -> Imported:
     """Lays the files' events into the inbox. `progress` hears of bytes read. Raises ImportFailed, SourceUnreadable."""
+    _refuse_twice(order.files)
     content = _content(order.files)
     import_id = _import_id(order, content)
     done = _done(lake, import_id)
@@ -158,6 +159,13 @@ def _done(lake: Lake, import_id: str) -> Imported | None:
         said.repeated = True
         return said
     return None
+
+
+def _refuse_twice(files: Sequence[Source]) -> None:
+    """What has no event_id would count once for each time that its file is named."""
+    for path, times in Counter(file.path.resolve() for file in files).items():
+        if times > 1:
+            raise ImportFailed(f"{path.name} is named {times} times: name each file once.")
 
 
 def _content(files: Sequence[Source]) -> str:
@@ -227,11 +235,13 @@ class _Import:
     def _mapped(self, file: Source, number: int) -> Iterator[int]:
         """Rows of a table, column by column, then event by event."""
         mapping = self._mapping(file)
+        seen: dict[str, None] = {}
         for batch in file.batches():
             for bad in batch.bad:
                 self._unreadable(file, bad)
             count = len(batch.rows)
             columns = batch.columns
+            seen |= dict.fromkeys(columns)
             chosen = mapping if mapping is not None else plain(list(columns), self._order.kind)
             received = self._received(chosen, columns, count)
             for index, part, fields in chosen.events(columns, count):
@@ -246,6 +256,9 @@ class _Import:
                 self._take(event, received[index], file, batch.lines[index], (number, batch.rows[index], part), fields)
             self._told.rows += count + len(batch.bad)
             yield batch.consumed
+        own = self._order.received_at
+        if seen and own not in (None, NOW, *seen):  # of NDJSON this is known at its end
+            raise ImportFailed(f"no line of {file.path.name} has {own!r}; they have {', '.join([*seen][:20])}")
 
     def _mapping(self, file: Source) -> Mapping | None:
         """The order's mapping, or the contract's own names; None where each batch has names of its own."""

@@ -186,6 +186,24 @@ def test_a_name_stands_for_one_content(lake, tmp_path):
         bring(lake, ndjson(tmp_path, event(user_id="u2")), name="spring")
 
 
+def test_a_file_that_is_named_twice_is_refused(lake, tmp_path):
+    path = ndjson(tmp_path, event())
+    (tmp_path / "link.ndjson").symlink_to(path)
+    with pytest.raises(ImportFailed, match="is named 2 times"):
+        bring(lake, path, tmp_path / "link.ndjson")
+    assert bronze(lake) == []
+    assert bring(lake, path, ndjson(tmp_path, event(), name="another.ndjson")).events == 2
+
+
+def test_a_column_of_receive_times_that_no_line_has_is_refused(lake, tmp_path):
+    path = ndjson(tmp_path, event(), event(logged=THREE_WEEKS_AGO + 5_000))
+    with pytest.raises(ImportFailed, match="has 'nope'; they have event_type, user_id"):
+        bring(lake, path, received_at="nope")
+    assert bronze(lake) == []
+    bring(lake, path, received_at="logged")
+    assert [record["received_at"] for record in decoded(lake)] == [THREE_WEEKS_AGO, THREE_WEEKS_AGO + 5_000]
+
+
 def test_strict_takes_all_or_nothing(lake, tmp_path):
     told = bring(lake, ndjson(tmp_path, event(), event(video_id=None)), strict=True)
     assert sum(told.refused.values()) == 1
