@@ -5,6 +5,7 @@ The usual event takes the short way through every check here; only an odd one pa
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -228,10 +229,10 @@ def read_fields(fields: Mapping[str, Any], kind: type[E]) -> E | Refused:
         return Refused(*_mismatch(str(error)).said)
 
 
-def read_time(name: str, value: int | str, now_ms: int) -> int | Refused:
-    """UTC ms of a time as the contract takes it, at most a day after `now_ms`."""
+def read_time(name: str, value: int | str) -> int | Refused:
+    """UTC ms of a time as the contract takes it; whether it is still to come is the caller's matter."""
     try:
-        return _time(name, value, now_ms)
+        return _time(name, value, sys.maxsize)
     except _No as no:
         return Refused(*no.said)
 
@@ -309,7 +310,7 @@ def _time(name: str, value: int | str, now_ms: int) -> int:
     if EARLIEST_MS <= ms <= now_ms + FUTURE_MS:
         return ms
     if ms > now_ms + FUTURE_MS:
-        told, remedy = "more than a day ahead of the collector's clock", "mend the device's clock"
+        told, remedy = "more than a day ahead of received_at, the collector's clock", "mend the device's clock"
     else:
         told, remedy = "before the year 2000", "send UTC milliseconds (not seconds) since 1970"
     raise _No("time_out_of_range", name, f"{name} is {told}", remedy)

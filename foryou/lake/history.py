@@ -294,7 +294,7 @@ class _Import:
         name = "received_at" if received is not None else "event_time"
         at = event.event_time if received is None else received
         clock_ms = self._order.clock_ms
-        moment = read_time(name, at, clock_ms) if isinstance(at, int | str) else _NO_TIME
+        moment = read_time(name, at) if isinstance(at, int | str) else _NO_TIME
         if isinstance(moment, Refused):
             self._refuse(file, line, moment, body)
             return

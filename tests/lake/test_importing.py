@@ -84,6 +84,15 @@ def test_what_is_still_to_come_is_not_history(lake, tmp_path):
     assert told.events == 1
 
 
+@pytest.mark.parametrize("ahead_ms", [1, 30 * 86_400_000])
+def test_what_is_still_to_come_is_told_in_words_of_the_import(lake, tmp_path, ahead_ms):
+    told = bring(lake, ndjson(tmp_path, event(event_time=NOW + ahead_ms), event(received_at=NOW + ahead_ms)))
+    assert [f"{refusal.detail}; {refusal.remedy}" for refusal in told.first_refusals] == [
+        "event_time is still to come and there is no received_at; give received_at, or mend the clock of the source",
+        "received_at is still to come; the past only: mend the column",
+    ]
+
+
 def test_parquet_ndjson_and_csv_of_the_same_rows_are_the_same_events(tmp_path):
     rows = [event(event_type="view_end", watch_ms=n, event_id=f"0190f7a2-7c3b-7d1e-9a5f-{n:012x}") for n in range(9)]
     table = pa.Table.from_pylist(rows)
