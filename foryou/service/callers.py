@@ -8,12 +8,16 @@ from typing import Protocol
 
 from foryou.service.keys import Caller, KeyRing, Scope
 from foryou.service.problem import Problem
-from foryou.service.tokens import BadToken, Tokens, looks_like_token
+from foryou.service.tokens import FEED, BadToken, Tokens, looks_like_token
 from foryou.service.web import Headers
 
 REMEDY_KEY = (
     "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or (for a beacon) as ?write_key=; "
     "`foryou status` shows it"
+)
+REMEDY_READER = (
+    "send a service's key, or to read one person that person's token (`foryou token`, POST /v1/tokens), as "
+    "'Authorization: Bearer <key>'; `foryou status` shows the development key"
 )
 
 
@@ -41,13 +45,16 @@ class Callers:
                 return self._tokens.read(text, audience, self._clock_ms() // 1_000)
             except BadToken as bad:
                 raise _unauthorized(str(bad), "ask for a new token: POST /v1/tokens, `foryou token`") from None
-        return self.by_key(text, said="the write key is not known here" if header else "there is no write key")
+        if audience == FEED:
+            said = "the key is not known here" if header else "there is no key and no token"
+            return self.by_key(text, said, REMEDY_READER)
+        return self.by_key(text, "the write key is not known here" if header else "there is no write key")
 
-    def by_key(self, text: str, said: str = "the write key is not known here") -> Caller:
+    def by_key(self, text: str, said: str = "the write key is not known here", remedy: str = REMEDY_KEY) -> Caller:
         """The caller by a key that came elsewhere than in `Authorization`. Raises a 401 Problem."""
         caller = self._keys.ring.find(text, self._clock_ms())
         if caller is None:
-            raise _unauthorized(said, REMEDY_KEY)
+            raise _unauthorized(said, remedy)
         return caller
 
 

@@ -16,7 +16,7 @@ TEXT: Schema = {"type": "string"}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFUSALS = {
     400: "The request cannot be read",
-    401: "The key is missing or unknown",
+    401: "The key or token is missing or unknown",
     403: "The key is known and may not do this",
     408: "The body did not arrive in time",
     413: "The body is too large",

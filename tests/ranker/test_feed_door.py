@@ -137,6 +137,15 @@ def test_without_a_known_key_there_is_a_401_that_says_where_to_find_one(stack, k
     assert "www-authenticate" in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("key", "detail"), [(None, "there is no key and no token"), ("x", "the key is not known here")]
+)
+def test_a_401_of_the_feed_speaks_of_tokens_and_service_keys_not_of_write_keys(stack, key, detail):
+    told = stack.get("user_id=anna", key).json()
+    assert told["detail"] == detail and "write key" not in told["remedy"]
+    assert told["remedy"].startswith("send a service's key, or to read one person that person's token (`foryou token`")
+
+
 def test_other_methods_are_refused(stack):
     assert asyncio.run(ask(stack.router, "POST", "/v1/feed?user_id=a", b"{}")).status == 405
 

@@ -107,6 +107,12 @@ def test_who_is_not_known_gets_a_401_that_does_not_repeat_what_was_sent(header):
     assert "nobody" not in refused.value.body().decode()
 
 
+def test_who_posts_without_a_key_is_told_of_the_write_key():
+    with pytest.raises(Problem, match="there is no write key") as refused:
+        Callers(FixedKeys(KeyRing()), known_tokens()).authenticate({}, REPLAY)
+    assert "the app's write key" in refused.value.body().decode()
+
+
 def test_a_key_comes_as_bearer_or_as_the_basic_user():
     callers = known_keys({"fy_k": "demo"}, [Scope.EVENTS_WRITE])
     for header in ("Bearer fy_k", "bearer  fy_k ", "Basic " + base64.b64encode(b"fy_k:").decode()):
