@@ -55,7 +55,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Every check, in the order in which they build on one another."""
     yield _python()
     yield _java()
-    yield from _installed()
+    yield _installed()
     yield _home(settings)
     yield _memory(settings)
     home = Home(settings.home)
@@ -84,14 +84,12 @@ def _java() -> Finding:
     return Finding("JDK", f"{jdk.major} in {jdk.home}", f"{sentence} Mend it, or unset it" if sentence else "")
 
 
-def _installed() -> Iterator[Finding]:
-    for step in install.steps(Path(install.REPO)):
-        done = step.done()
-        if step.when_asked and not done:
-            continue  # only `make test` wants it
-        yield Finding(
-            step.name, "installed" if done else "not installed, or older than its list", "" if done else "make install"
-        )
+def _installed() -> Finding:
+    steps = [step for step in install.steps(install.REPO) if not step.when_asked]  # the others are for `make test`
+    if missing := [step.name for step in steps if not step.done()]:
+        told = f"{', '.join(missing)}: not installed, or older than the list"
+        return Finding("installation", told, "make install")
+    return Finding("installation", ", ".join(step.name for step in steps))
 
 
 def _home(settings: Settings) -> Finding:

@@ -14,7 +14,7 @@ from foryou.cli.doctor import examine
 from foryou.cli.stack import report
 from foryou.lake.night_lock import alone
 from foryou.lake.tables import Lake
-from foryou.local import state
+from foryou.local import install, state
 from foryou.local.home import Home
 from foryou.local.jdk import Jdk
 from foryou.local.process_id import ProcessId
@@ -168,6 +168,16 @@ def test_the_doctor_names_a_taken_port_and_its_remedy(settings):
     port = found[f"port {settings.ports['store']} (store)"]
     assert "FORYOU_PORT_STORE" in port.remedy
     assert found["stack"].remedy == ""
+
+
+def test_the_doctor_says_in_one_finding_what_is_not_installed(settings, monkeypatch, tmp_path):
+    for name in ("spark", "flink"):  # an installation with nothing but the lists of two of its parts
+        (tmp_path / f"infra/local/{name}").mkdir(parents=True)
+        (tmp_path / f"infra/local/{name}/pom.xml").touch()
+    steps = [step for step in install.steps(tmp_path) if step.name in ("spark jars", "flink jars")]
+    monkeypatch.setattr(install, "steps", lambda _: steps)
+    told = [finding for finding in examine(settings) if finding.remedy == "make install"]
+    assert [finding.found for finding in told] == ["flink jars, spark jars: not installed, or older than the list"]
 
 
 def test_the_doctor_says_that_the_stack_was_killed_and_what_brings_it_back(settings):
