@@ -2,14 +2,17 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 from foryou.lake.tables import Lake
 
-KILLED_S = 5.0  # what a Spark that was killed may take to be gone
+ENDING_S = 5.0  # what a night that is done may take to be gone
+KILLED_S = 60.0  # what the Spark of one that was killed may: it runs when the processors are idle, and so it ends
 
 
 @contextmanager
@@ -17,15 +20,15 @@ def alone(lake: Lake, span: tuple[date, date]) -> Iterator[int]:
     """Yields the lock's file descriptor. The night's Spark inherits that: when `foryou nightly` is killed, others are
     kept out until its Spark has ended, too. Raises BlockingIOError."""
     lake.runs.mkdir(parents=True, exist_ok=True)
-    patience = time.monotonic() + KILLED_S
+    begin = time.monotonic()
     with (lake.runs / ".lock").open("a") as lock:  # what the holder wrote stays until the lock is ours
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > patience:
-                    who = under_way(lake) or "it has just ended"
+                who = under_way(lake) or "it has just ended"
+                if time.monotonic() - begin > (ENDING_S if _lives(who) else KILLED_S):
                     told = f"Another nightly run works on this lake ({who}): wait for it, or end it."
                     raise BlockingIOError(told) from None
                 time.sleep(0.1)
@@ -33,6 +36,15 @@ def alone(lake: Lake, span: tuple[date, date]) -> Iterator[int]:
         lock.write(f"pid {os.getpid()}, {' to '.join(dict.fromkeys(map(str, span)))}")
         lock.flush()
         yield lock.fileno()
+
+
+def _lives(who: str) -> bool:
+    """Whether the `foryou nightly` that took the lock is there, and not its Spark alone."""
+    found = re.match(r"pid (\d+),", who)
+    try:
+        return found is not None and Path(f"/proc/{found[1]}/cmdline").read_bytes() != b""  # b"": ended, not waited for
+    except OSError:
+        return False
 
 
 def under_way(lake: Lake) -> str | None:

@@ -1,6 +1,9 @@
 """What a night goes on with, and what it begins anew."""
 
 import os
+import subprocess
+import sys
+import threading
 from datetime import date
 
 import pytest
@@ -85,7 +88,7 @@ def test_an_interrupted_night_says_where_it_stopped(tmp_path, monkeypatch, words
 
 
 def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(night_lock, "KILLED_S", 0.0)
+    monkeypatch.setattr(night_lock, "ENDING_S", 0.0)
     lake = Lake(tmp_path)
     assert under_way(lake) is None
     with alone(lake, (DAY, date(2026, 11, 21))):
@@ -95,3 +98,25 @@ def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeyp
     with alone(lake, (DAY, DAY)):
         assert under_way(lake) == f"pid {os.getpid()}, 2026-11-20"
     assert under_way(lake) is None
+
+
+def test_after_a_kill_the_next_night_waits_until_the_spark_of_the_first_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(night_lock, "ENDING_S", 0.0)
+    holds = f"""import subprocess, sys, time; from datetime import date; from pathlib import Path
+from foryou.lake.night_lock import alone
+from foryou.lake.tables import Lake
+with alone(Lake(Path({str(tmp_path)!r})), (date(2026, 11, 20),) * 2) as lock:
+    spark = subprocess.Popen([sys.executable, "-c", "input()"], stdin=0, pass_fds=(lock,))
+    print(spark.pid, flush=True)
+    time.sleep(60)"""
+    first = subprocess.Popen([sys.executable, "-c", holds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline()
+    with pytest.raises(BlockingIOError, match=f"pid {first.pid}, 2026-11-20"), alone(Lake(tmp_path), (DAY, DAY)):
+        pass
+    first.kill()
+    first.wait()
+    assert under_way(Lake(tmp_path)) == f"pid {first.pid}, 2026-11-20"
+    threading.Timer(0.3, first.stdin.close).start()  # its Spark ends
+    with alone(Lake(tmp_path), (DAY, DAY)):
+        assert under_way(Lake(tmp_path)) == f"pid {os.getpid()}, 2026-11-20"
+    first.stdout.close()
