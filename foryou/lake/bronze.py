@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType
 
+from foryou.lake.partitions import create
 from foryou.lake.tables import Lake
 
 TOPICS = ("events.action.v1", "events.context.v1", "events.content.v1", "events.account.v1", "feed.served.v1")
@@ -48,10 +48,7 @@ class SchemaMissing(Exception):
 
 def ensure(spark: SparkSession, lake: Lake) -> None:
     """An empty table, where there is none: a night before the first event is a night."""
-    builder = DeltaTable.createIfNotExists(spark).location(lake.bronze).partitionedBy("day")
-    for name, type_ in COLUMNS.items():
-        builder = builder.addColumn(name, type_)
-    builder.execute()
+    create(spark, lake.bronze, COLUMNS)
 
 
 def from_kafka(spark: SparkSession, lake: Lake, kafka: str) -> None:

@@ -26,6 +26,7 @@ from foryou.features.compilers.spark import spark_type
 from foryou.lake import days
 from foryou.lake.clean import beside, play
 from foryou.lake.few import small
+from foryou.lake.partitions import create
 from foryou.lake.tables import Lake
 
 BYTES_PER_BATCH = "400m"
@@ -268,10 +269,6 @@ def _set_aside(broken: DataFrame, lake: Lake, number: int) -> None:
 
 def _ensure(spark: SparkSession, kind: Kind, lake: Lake) -> None:
     """An empty table in the kind's columns, where there is none."""
-    builder = DeltaTable.createIfNotExists(spark).location(kind.table(lake))
-    for field in schema(kind.schema)["fields"]:
-        builder = builder.addColumn(field["name"], spark_type(field["type"]))
-    extra = {"origin": "STRING", "topic": "STRING", "source_partition": "INT", "source_offset": "BIGINT"}
-    for name, type_ in {**extra, "time": "BIGINT", "day": "DATE", "late": "BOOLEAN"}.items():
-        builder = builder.addColumn(name, type_)
-    builder.partitionedBy("day").execute()
+    own = {field["name"]: spark_type(field["type"]) for field in schema(kind.schema)["fields"]}
+    place = {"origin": "STRING", "topic": "STRING", "source_partition": "INT", "source_offset": "BIGINT"}
+    create(spark, kind.table(lake), own | place | {"time": "BIGINT", "day": "DATE", "late": "BOOLEAN"})

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from delta.tables import DeltaTable
 
 from bench.night_in_duckdb import NightInDuckDB
 from foryou.contract.lateness import LATENESS_BOUND_MS
@@ -16,6 +17,7 @@ from foryou.features.operations import Collect
 from foryou.lake import bronze, days, silver
 from foryou.lake import tiles as lake_tiles
 from foryou.lake.clean import ENDLESS, Silver, clean, overwrite
+from foryou.lake.partitions import create
 from foryou.lake.tables import Lake
 from foryou.lake.tiles import tiles
 
@@ -173,3 +175,18 @@ def test_what_is_taken_twice_changes_nothing(spark, lake):
 def fingerprint(spark, lake):
     tables = (lake.bronze, lake.events, lake.content, lake.account, lake.served)
     return json.dumps([spark.read.format("delta").load(path).count() for path in tables])
+
+
+@pytest.mark.parametrize("cut_off", [(), ("_staged_commits/",), (".00000000000000000000.json.1.tmp",)])
+def test_a_table_whose_making_was_cut_off_is_made(spark, tmp_path, cut_off):
+    path, columns = tmp_path / "table", {"n": "BIGINT", "many": "ARRAY<STRING>", "day": "DATE"}
+    (path / "_delta_log").mkdir(parents=True)  # killed before its first commit
+    for name in cut_off:
+        left = path / "_delta_log" / name
+        left.mkdir() if name.endswith("/") else left.write_bytes(b"{")
+    for _ in range(2):
+        create(spark, str(path), columns)
+        table = spark.read.format("delta").load(str(path))
+        assert {field.name: field.dataType.simpleString().upper() for field in table.schema} == columns
+        assert all(field.nullable for field in table.schema) and table.count() == 0
+    assert DeltaTable.forPath(spark, str(path)).history().count() == 1
