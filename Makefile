@@ -4,8 +4,16 @@ MAIN := .venv/main/bin
 export PYTHONPATH := $(CURDIR)
 # A whole night with every step takes minutes beside a stack; `make drill` runs it.
 LONG := --ignore=tests/integration/on_stack/test_night_live.py
-# Two at once beside those on the stack, which come first: tests/conftest.py says which stay together.
-AT_ONCE := --no-loadscope-reorder -n
+# Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
+# those on the stack by themselves, for they hold it to what it promises within a second.
+BOTH := -n 2 --no-loadscope-reorder
+ON_STACK := tests/integration/on_stack
+# The second part runs whatever the first one says, unless it was interrupted (2); none selected (5) counts in both only.
+define in_two_parts
+@$(MAIN)/python -m pytest $(1) --ignore=$(ON_STACK) $(BOTH) $(ARGS); apart=$$?; [ $$apart != 2 ] || exit 2; \
+ $(MAIN)/python -m pytest $(ON_STACK) $(LONG) $(ARGS); on_stack=$$?; \
+ [ $$apart != 5 ] || exit $$on_stack; [ $$on_stack != 5 ] || exit $$apart; exit $$((apart > on_stack ? apart : on_stack))
+endef
 .DEFAULT_GOAL := help
 
 .PHONY: drill help demo test check install lint types unit integration bench-fresh bench-ack bench-feed bench-feed-latency bench-embeddings bench-analytics bench-night lock clean
@@ -20,7 +28,7 @@ demo: install ## install, start the stack, let people live on it, print the repo
 	@$(MAIN)/foryou demo $(ARGS)
 
 test: install install-clients lint types ## install, lint, types, and every test, with the real parts
-	@$(MAIN)/python -m pytest tests $(LONG) $(AT_ONCE) 3 $(ARGS)
+	$(call in_two_parts,tests)
 
 check: install-main ## lint, types, unit tests: no Java, under a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
@@ -43,10 +51,10 @@ types:
 	@$(MAIN)/mypy
 
 unit:
-	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(AT_ONCE) 2 $(ARGS)
+	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
 
 integration: install install-clients ## only the tests with the real parts, without a whole live night
-	@$(MAIN)/python -m pytest tests/integration $(LONG) $(AT_ONCE) 3 $(ARGS)
+	$(call in_two_parts,tests/integration)
 
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up
 	@$(MAIN)/foryou up && $(MAIN)/python -m bench.freshness --rate 1000 --seconds 60 --warm-up 60 $(ARGS)

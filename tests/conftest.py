@@ -1,16 +1,13 @@
-"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; three run at
-once, save those that share what is there once, and take what those on the stack leave.
+"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; two run at
+once, save those that share what is there once.
 """
 
 import logging
-import os
 from pathlib import PurePath
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
-
-from foryou.service.scheduling import LAST, stand_back
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
@@ -27,10 +24,8 @@ logging.root.manager.loggerDict = _Loggers(logging.root.manager.loggerDict)
 
 
 # One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.
-ON_STACK = "tests/integration/on_stack"
-SHARED = (ON_STACK, "tests/integration/on_lake")
+SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
 FIRST = (*SHARED, "tests/integration/test_night_killed.py")  # the longest first
-BESIDE = pytest.StashKey[bool]()
 
 
 def turn_of(nodeid: str) -> str:
@@ -41,7 +36,7 @@ def turn_of(nodeid: str) -> str:
 
 
 class _LongestFirst(LoadScopeScheduling):
-    """`make test` runs tests at once where they have nothing in common."""
+    """`make test` runs two tests at once where they have nothing in common."""
 
     def _split_scope(self, nodeid: str) -> str:
         return turn_of(nodeid)
@@ -53,16 +48,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduli
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    at_once = hasattr(config, "workerinput")
-    config.stash[BESIDE] = at_once and any(turn_of(item.nodeid) == ON_STACK for item in items)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(turn) if (turn := turn_of(item.nodeid)) in FIRST else len(FIRST))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """The stack is held to what it promises within a second: what runs beside it takes what it leaves."""
-    if item.config.stash[BESIDE] and turn_of(item.nodeid) != ON_STACK:
-        item.config.stash[BESIDE] = False
-        os.setsid()
-        stand_back(LAST)

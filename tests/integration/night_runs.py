@@ -17,7 +17,7 @@ class NightRun:
         ours = {"FORYOU_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
         foryou = Path(sys.executable).parent / "foryou"
         self._process = subprocess.Popen(
-            [str(foryou), "nightly", *arguments],
+            [str(foryou), "nightly", "--urgent", *arguments],
             env=(environ or dict(os.environ)) | ours,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
