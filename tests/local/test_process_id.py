@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,9 @@ def test_a_command_name_with_brackets_and_spaces_is_read_past(tmp_path):
 def test_processes_are_found_by_stack_and_by_part(started, tmp_path):
     collector, store = started(SLEEP), started(SLEEP, "store")
     started(SLEEP, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 5  # a process that just became a command has no environment for a moment
+    while len(marked(tmp_path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert {process.pid for process in marked(tmp_path, "store")} == {store.pid}
     assert {collector.pid, store.pid} < {process.pid for process in marked(tmp_path)}
     assert marked(tmp_path / "another") == []
