@@ -120,8 +120,8 @@ def engine(opened):
     return opened
 
 
-# The night's own settings, for few rows: they are seconds of work, and compiling takes most of them. Nothing is generated,
-# which is a fifth faster; that compiled code writes the same rows is for test_night_killed.py to say.
+# The night's own settings, for few rows: they are seconds of work, and compiling takes most of them. So Spark generates
+# no code, which is a fifth faster; that generated code writes the same rows is for test_night_killed.py to say.
 # The first compiler alone has too little room for what Spark generates, unless it is told.
 QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 FOR_FEW_ROWS = {
