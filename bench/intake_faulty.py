@@ -11,7 +11,7 @@ from pathlib import Path
 
 from foryou.collector import __main__ as collector
 from foryou.collector.log import disk_log
-from foryou.collector.log.disk_log import Disk
+from foryou.collector.log.disk import Disk
 
 LATER_BYTES = 20_000
 
@@ -20,13 +20,14 @@ class FaultyDisk(Disk):
     """Fails while the file says so."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._fault = Path(os.environ["FORYOU_HOME"]) / "fault"
 
-    def write(self, file: int, data: bytes, at: int) -> int:
+    async def write(self, file: int, data: bytes, at: int) -> int:
         try:
             said = self._fault.read_text("ascii").strip()
         except FileNotFoundError:
-            return super().write(file, data, at)
+            return await super().write(file, data, at)
         number = getattr(errno, said)
         os.pwrite(file, data[: len(data) // 2], at)  # a part of it got there, as it may
         raise OSError(number, os.strerror(number))
@@ -36,16 +37,17 @@ class EarlyDisk(Disk):
     """The broken build: it says that it has what it keeps in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._kept = b""
 
-    def write(self, file: int, data: bytes, at: int) -> int:
+    async def write(self, file: int, data: bytes, at: int) -> int:
         self._kept += data
         if len(self._kept) > LATER_BYTES:
-            super().write(file, self._kept, at + len(data) - len(self._kept))
+            await super().write(file, self._kept, at + len(data) - len(self._kept))
             self._kept = b""
         return len(data)
 
 
 if __name__ == "__main__":
-    disk_log.Disk = EarlyDisk if os.environ.get("FORYOU_DRILL_BREAK") == "early" else FaultyDisk  # type: ignore[misc]
+    disk_log.best_disk = EarlyDisk if os.environ.get("FORYOU_DRILL_BREAK") == "early" else FaultyDisk  # type: ignore[attr-defined]
     collector.main()

@@ -25,7 +25,7 @@ from foryou.service.settings import Settings
 from foryou.service.web import Router, serve
 
 SILENT_MS = 5_000  # a forwarder that says nothing for so long is not running
-SWITCH_S = 0.0005  # how long the door may keep the log's thread from the interpreter; Python's own 5 ms is the budget
+SWITCH_S = 0.0005  # how long the door may keep the log's threads from the interpreter; Python's own 5 ms is the budget
 
 
 def main() -> None:

@@ -148,7 +148,7 @@ class Exchange:
             waiter.set_result(None)
 
 
-App = Callable[[Any, Any], Coroutine[Any, Any, None]]
+App = Callable[[Any, Any], Coroutine[Any, Any, None] | None]  # answers at once, or returns what will
 
 
 class Server:
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
         self._method = ""
         self._task: asyncio.Task[None] | None = None
         self._lingered = -1  # bytes read away since the last answer; below 0: it was not the last
-        self._paused = self._slow = self._eof = False
+        self._paused = self._slow = self._eof = self._beginning = False
         self._unread = 0  # bytes of answers, at the last look at a slow reader
         self._bare: Exchange | None = None  # whose body comes under a head that we made (see _stay)
         self._deadline: float | None = time.monotonic() + server.idle_s
@@ -415,15 +415,20 @@ class Connection(asyncio.Protocol):
     # inside
 
     def _begin(self) -> None:
-        if self._now is None and self._waiting and self._lingered < 0 and not self._slow:
-            scope, self._now = self._waiting.popleft()
-            self._method = scope.method
-            self._deadline = None
-            self._task = asyncio.get_running_loop().create_task(self._serve(scope, self._now))
+        if self._beginning:
+            return  # an answer that came at once: the next request is the loop's below
+        self._beginning = True
+        while self._now is None and self._waiting and self._lingered < 0 and not self._slow:
+            scope, exchange = self._waiting.popleft()
+            self._now, self._method, self._deadline = exchange, scope.method, None
+            coming = self._server.app(scope, exchange)
+            if coming is not None:
+                self._task = asyncio.get_running_loop().create_task(self._serve(coming, exchange))
+        self._beginning = False
 
-    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
+    async def _serve(self, coming: Coroutine[Any, Any, None], exchange: Exchange) -> None:
         try:
-            await self._server.app(scope, exchange)
+            await coming
         except Exception as error:  # noqa: BLE001 - the boundary
             log.error("a request was not answered", extra={"error": type(error).__name__})
         finally:

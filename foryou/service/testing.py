@@ -98,6 +98,8 @@ async def ask(
         named.setdefault("content-length", str(len(body)))
     exchange = _Exchange([body] if isinstance(body, bytes) else body, pause_s)
     scope = _Scope(method, unquote(path, errors="replace"), query, named, client)  # decoded, as the server does
-    await app(scope, exchange)
+    coming = app(scope, exchange)
+    if coming is not None:
+        await coming
     assert exchange.answer is not None, "not answered"
     return exchange.answer

@@ -13,7 +13,7 @@ import signal
 import ssl
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,49 +184,67 @@ class Router:
         """Every route, in the order in which they were added."""
         return [*self._exact.values(), *self._patterns]
 
-    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
-        """Answers one request."""
+    def __call__(self, scope: Scope, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Refuses a request at once, before anybody who came earlier is looked at, or returns what will answer it."""
         started = time.perf_counter()
-        under_way, size = self._under_way, 0
-        under_way.requests += 1
+        self._under_way.requests += 1
         request_id = self._request_id(scope.headers.get("x-request-id"))
         pattern = "none"  # labels and logs carry the pattern, never the path: paths hold raw ids
         try:
             route, params = self._match(scope.method, scope.path)
             pattern = route.pattern
-            self._admit(route.before, scope)
-            body = await self._body(scope, exchange, route.max_body)
-            size = len(body)
-            under_way.body_bytes += size
-            response = await route.handler(
-                Request(scope.method, scope.path, scope.query_string, scope.headers, params, body, request_id)
-            )
-        except Problem as refused:
-            response = _refusal(refused, request_id)
+            self._admit(route.before, scope, exchange)
         except Exception as error:  # noqa: BLE001 - the process boundary: one request's failure is one request's answer
-            where = traceback.format_tb(error.__traceback__)  # without the message, which may quote a raw id
-            told = {"route": pattern, "request_id": request_id, "error": type(error).__name__, "traceback": where}
-            log.error("request failed", extra=told)
-            broken = Problem(
-                500, "Internal error", "this request failed; the log has it by its request id", reason="bug"
+            self._under_way.requests -= 1
+            self._answer(scope, exchange, pattern, request_id, _refusal_of(error, pattern, request_id), started)
+            return None
+        came = exchange.whole()  # with its head, as most do: nothing to wait for
+        self._under_way.body_bytes += 0 if came is None else len(came)
+        return self._serve(scope, exchange, route, params, request_id, came, started)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        exchange: Exchange,
+        route: Route,
+        params: Mapping[str, str],
+        request_id: str,
+        came: bytes | None,
+        started: float,
+    ) -> None:
+        under_way, size = self._under_way, 0 if came is None else len(came)
+        try:
+            if came is None or size > route.max_body:
+                came = await self._body(scope, exchange, route.max_body)
+                under_way.body_bytes += len(came) - size
+                size = len(came)
+            response = await route.handler(
+                Request(scope.method, scope.path, scope.query_string, scope.headers, params, came, request_id)
             )
-            response = _refusal(broken, request_id)
+        except Exception as error:  # noqa: BLE001 - as above
+            response = _refusal_of(error, route.pattern, request_id)
         finally:
             under_way.requests -= 1
             under_way.body_bytes -= size
+        self._answer(scope, exchange, route.pattern, request_id, response, started)
+
+    def _answer(
+        self, scope: Scope, exchange: Exchange, pattern: str, request_id: str, response: Response, started: float
+    ) -> None:
         headers = [("content-type", response.content_type), ("x-request-id", request_id), *response.headers]
         headers += self._cors.headers(scope.headers.get("origin"))
         self._observe(pattern, response.status, time.perf_counter() - started)
         exchange.response_bytes(response.status, headers, response.body)
 
-    def _admit(self, before: Callable[[], None] | None, scope: Scope) -> None:
+    def _admit(self, before: Callable[[], None] | None, scope: Scope, exchange: Exchange) -> None:
         try:
             if self._guard is not None:
                 self._guard.admit(scope, self._under_way)
             if before is not None:
                 before()
         except Problem as refused:
-            if not _came_along(scope.headers):  # the server ends a connection whose body nobody read: say so
+            # The server ends a connection whose body nobody read: say so.
+            if exchange.whole() is None and not _came_along(scope.headers):
                 refused.headers = (*refused.headers, ("connection", "close"))
             raise
 
@@ -268,9 +286,6 @@ class Router:
         declared = scope.headers.get("content-length")
         if declared is None and scope.headers.get("transfer-encoding") is None:
             return b""
-        came = exchange.whole()  # with its head, as most do: nothing to wait for
-        if came is not None and len(came) <= limit:
-            return came
         try:
             async with asyncio.timeout(self._body_timeout_s):
                 if declared is not None and declared.isdecimal():
@@ -325,7 +340,14 @@ def _came_along(headers: Headers) -> bool:
     return declared.isdecimal() and int(declared) <= SMALL_BODY_BYTES
 
 
-def _refusal(refused: Problem, request_id: str) -> Response:
+def _refusal_of(error: Exception, pattern: str, request_id: str) -> Response:
+    if isinstance(error, Problem):
+        refused = error
+    else:
+        where = traceback.format_tb(error.__traceback__)  # without the message, which may quote a raw id
+        told = {"route": pattern, "request_id": request_id, "error": type(error).__name__, "traceback": where}
+        log.error("request failed", extra=told)
+        refused = Problem(500, "Internal error", "this request failed; the log has it by its request id", reason="bug")
     return Response(refused.status, refused.body(request_id), problem.CONTENT_TYPE, refused.headers)
 
 

@@ -5,10 +5,12 @@ import errno
 import os
 import time
 
+import caio
 import pytest
 
 from foryou.collector.log import event_log
-from foryou.collector.log.disk_log import QUOTA_BYTES, Disk, DiskLog
+from foryou.collector.log.disk import Disk, RingDisk
+from foryou.collector.log.disk_log import QUOTA_BYTES, DiskLog
 from foryou.collector.log.event_log import LogUnavailable
 from foryou.collector.log.frames import Frame
 from foryou.collector.log.segments import ASIDE, LogInUse, Position, segments
@@ -23,12 +25,13 @@ class FailingDisk(Disk):
     """Takes `good` writes, then fails with `number` as long as `broken`; `part`: bytes that it writes nevertheless."""
 
     def __init__(self, good, number, part=0):
+        super().__init__()
         self.good, self.number, self.part, self.broken = good, number, part, True
 
-    def write(self, file, data, at):
+    async def write(self, file, data, at):
         if self.good or not self.broken:
             self.good -= self.good > 0
-            return super().write(file, data, at)
+            return await super().write(file, data, at)
         os.pwrite(file, data[: self.part], at)
         raise OSError(self.number, os.strerror(self.number))
 
@@ -49,19 +52,21 @@ def numbers(folder):
     return [row.record["n"] for row in read_all(folder)]
 
 
-@pytest.fixture
-def opened(tmp_path):
-    """Opens logs in one folder; closes what a test leaves open."""
+@pytest.fixture(params=[Disk, RingDisk])
+def opened(tmp_path, request):
+    """Opens logs in one folder, on either way to the disk; closes what a test leaves open."""
+    if request.param is RingDisk and caio.linux_uring is None:
+        pytest.skip("this kernel gives us no ring")
     logs = []
 
     def open_log(**changes):
-        log = DiskLog(tmp_path, Metrics(), **changes)
+        log = DiskLog(tmp_path, Metrics(), **{"disk": request.param()} | changes)
         logs.append(log)
         return log
 
     yield open_log
     for log in logs:
-        if log._thread.is_alive():
+        if not log._closing.is_set():
             log.close()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from foryou.service.gate_settings import DEFAULTS, load
 from foryou.service.guard import Guard, bucket_of
+from foryou.service.http1 import Server
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
 from foryou.service.testing import ask
@@ -121,6 +122,39 @@ def test_more_requests_at_once_than_the_bound_get_a_503_before_their_body_is_rea
     assert (excess.status, excess.headers["retry-after"], excess.json()["reason"]) == (503, "1", "unavailable")
     assert (healthy, served, after, door.bodies) == (200, [200] * 3, 200, 4)
     assert door.metrics.value("foryou_http_overloaded_total") == 1
+
+
+def test_a_refused_post_keeps_its_connection_if_its_body_is_here(tmp_path):
+    router = Router(Metrics(), guard=Guard(settings(tmp_path, "[connections]\nin_flight = 1\n"), Metrics()))
+    release = asyncio.Event()
+
+    async def slow(request):
+        await release.wait()
+        return json_response(200, {})
+
+    router.add("POST", "/slow", slow, max_body=1 << 20)
+
+    async def crowd():
+        server = Server(router, connections=10, idle_s=5)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        first, second = [await asyncio.open_connection(*listening.sockets[0].getsockname()[:2]) for _ in range(2)]
+        head = b"POST /slow HTTP/1.1\r\ncontent-length: 20000\r\n\r\n"
+        first[1].write(head + b"x" * 20_000)
+        heard = []
+        for body in (b"x" * 20_000, b""):  # all of it with its head; nothing of it
+            second[1].write(head + body)
+            heard.append(await second[0].readuntil(b"}"))
+        release.set()
+        heard.append(await first[0].readuntil(b"}"))
+        listening.close()
+        server.stop()
+        await server.drained(1.0)
+        return heard
+
+    here, to_come, served = asyncio.run(crowd())
+    assert here.startswith(b"HTTP/1.1 503 ") and b"connection: close" not in here
+    assert to_come.startswith(b"HTTP/1.1 503 ") and b"connection: close" in to_come
+    assert served.startswith(b"HTTP/1.1 200 ")
 
 
 class Post:

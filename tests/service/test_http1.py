@@ -80,6 +80,38 @@ def test_requests_sent_ahead_are_answered_in_their_order():
     assert talk(b"GET /2 HTTP/1.1\r\n\r\n" * 50 + b"GET /end HTTP/1.1\r\n\r\n", until=b"/end").count(b"200 OK") == 51
 
 
+def test_what_is_answered_at_once_waits_for_nobody_and_keeps_its_order():
+    begun = []
+
+    def some(scope, exchange):
+        begun.append(scope.path)
+        if scope.path == "/refused":
+            exchange.response_bytes(503, [], b"no")
+            return None
+        return app(scope, exchange)
+
+    ahead = b"GET /refused HTTP/1.1\r\n\r\n" * 3_000  # one after another, not one within another
+    heard = talk(b"GET /1 HTTP/1.1\r\n\r\n" + ahead + b"GET /2 HTTP/1.1\r\n\r\n", serving=some, until=b"GET /2")
+    assert heard.count(b"HTTP/1.1 503 ") == 3_000
+    assert heard.index(b"GET /1") < heard.index(b"503") and heard.rindex(b"503") < heard.index(b"GET /2")
+
+    async def one():
+        server, told = (
+            Server(lambda scope, exchange: exchange.response_bytes(503, [], b"no"), connections=1, idle_s=5),
+            [],
+        )
+
+        class Socket(asyncio.Transport):
+            write, is_closing = staticmethod(told.append), staticmethod(lambda: False)
+
+        connection = server()
+        connection.connection_made(Socket())
+        connection.data_received(b"GET /refused HTTP/1.1\r\n\r\n")
+        return told  # before the loop went on
+
+    assert asyncio.run(one())[0].startswith(b"HTTP/1.1 503 ")
+
+
 def test_a_chunked_body_with_extensions_and_trailers_is_read():
     body = b"5;ext=1\r\nhello\r\n3\r\nabc\r\n0\r\nx-a: trailer\r\n\r\n"
     heard = talk(b"POST /c HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + body, until=b"8")

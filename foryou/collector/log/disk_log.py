@@ -1,24 +1,23 @@
 """The log on disk: what `append` returned for has been synced.
 
-Posts gather for half a millisecond. One thread takes all that waits, writes it with one call that returns when the disk
-has it (RWF_DSYNC), and wakes the waiters together. Full is an answer; any other failure of the disk ends the process,
-because after a failed sync nobody can say what the disk has (the next sync would succeed and mean nothing).
+One write at a time, in the loop of whoever appends: what comes meanwhile goes with the next one, so that posts share a
+sync. Full is an answer; any other failure of the disk ends the process, because after a failed sync nobody can say what
+the disk has (the next sync would succeed and mean nothing).
 """
 
 import asyncio
 import errno
 import logging
 import os
-import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from foryou.collector.log.disk import Disk, best_disk
 from foryou.collector.log.event_log import MAX_FRAME_BYTES, NO_ROOM, LogRecord, LogUnavailable, encode
 from foryou.collector.log.frames import Bad, Frame, frame, scan
-from foryou.collector.log.segments import Segment, bytes_in, lock, new_segment, segments, set_aside, sync_folder
+from foryou.collector.log.segments import Segment, bytes_in, lock, new_segment, segments, set_aside
 from foryou.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -26,25 +25,10 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 << 20
 QUOTA_BYTES = 4 << 30
 ALARM = 0.8
-GATHER_S = 0.0005  # posts share a write: alone each would cost two switches of threads and a sync of its own
 LOOK_S = 0.5  # how often the folder is measured: the forwarder deletes in it
 MAX_PENDING_BYTES = 32 << 20  # not yet synced: a disk that is so far behind takes no more
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)  # of bytes or of open files: both may pass
 _Pending = tuple[bytes, "asyncio.Future[None]"]
-
-
-class Disk:
-    """The calls that can fail; tests bring one that does."""
-
-    def create(self, path: Path) -> int:
-        """A new, empty file, whose name is durable."""
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        sync_folder(path.parent)
-        return file
-
-    def write(self, file: int, data: bytes, at: int) -> int:
-        """Writes and syncs. Returns how many bytes are durable."""
-        return os.pwritev(file, [data], at, os.RWF_DSYNC)
 
 
 def _end_process(why: str) -> None:
@@ -67,7 +51,7 @@ class DiskLog:
     ) -> None:
         self._folder, self._quota = folder, quota_bytes
         self._segment_bytes = segment_bytes or min(SEGMENT_BYTES, quota_bytes // 16)  # only whole segments are deleted
-        self._disk, self._end_process = disk or Disk(), end_process
+        self._disk, self._end_process = disk or best_disk(), end_process
         self._lock = lock(folder, "collector")
         self._counts(metrics)
         self._last = self._mend()
@@ -77,12 +61,13 @@ class DiskLog:
         self._no_room = ""
         self._alarmed = False
         self._pending_bytes = 0
-        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pending: list[_Pending] = []
+        self._writer: asyncio.Task[None] | None = None
         self._rotate()
         self._look()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        self._closing = threading.Event()
+        self._looker = threading.Thread(target=self._keep_looking, name="log", daemon=True)
+        self._looker.start()
 
     def waiting_for(self) -> list[str]:
         if self._no_room:
@@ -105,17 +90,20 @@ class DiskLog:
         payload = encode(records)
         if len(payload) > MAX_FRAME_BYTES:
             raise LogUnavailable(f"a post has more than {MAX_FRAME_BYTES:,} bytes of records")
-        loop = self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         self._pending_bytes += len(payload)
-        self._queue.put((payload, waiter))
+        self._pending.append((payload, waiter))
+        if self._writer is None:
+            self._writer = loop.create_task(self._write_all())
         await waiter
 
     def close(self) -> None:
-        """What was appended is synced first."""
-        self._queue.put(None)
-        self._thread.join()
+        """Ends it. Nobody may wait for an append any more."""
+        self._closing.set()
+        self._looker.join()
         self._retire()
+        self._disk.close()
         self._lock.close()
 
     def _counts(self, metrics: Metrics) -> None:
@@ -143,44 +131,30 @@ class DiskLog:
             log.warning("the end of the log was torn and is set aside", extra=told)
         return last.number
 
-    def _run(self) -> None:
-        """The thread. Without it nobody would ever be answered: whatever ends it ends the process."""
+    async def _write_all(self) -> None:
+        """Writes until nothing waits. Without it nobody would ever be answered: whatever ends it ends the process."""
         try:
-            self._follow()
+            while self._pending:
+                batch, self._pending = self._pending, []
+                await self._write(batch)
+        except asyncio.CancelledError:
+            self._retire()  # nobody knows how much of it is there: what comes next goes into a new segment
+            raise
         except BaseException as error:
-            log.critical("the log's thread failed: the process ends", extra={"error": repr(error)})
+            log.critical("the log's writer failed: the process ends", extra={"error": repr(error)})
             self._end_process(repr(error))
             raise
+        finally:
+            self._writer = None
 
-    def _follow(self) -> None:
-        looked = time.monotonic()
-        closing = False
-        while not closing:
-            batch: list[_Pending] = []
-            try:
-                first = self._queue.get(timeout=LOOK_S)
-                time.sleep(GATHER_S)
-                for one in (first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))):
-                    if one is None:
-                        closing = True
-                    else:
-                        batch.append(one)
-            except queue.Empty:
-                pass
-            if batch:
-                self._write(batch)
-            if time.monotonic() - looked > LOOK_S:
-                looked = time.monotonic()
-                self._look()
-
-    def _write(self, batch: list[_Pending]) -> None:
+    async def _write(self, batch: list[_Pending]) -> None:
         failed = None
         try:
             if self._at >= self._segment_bytes or self._file < 0:
-                self._rotate()
+                await asyncio.to_thread(self._rotate)
             frames = [frame(self._segment.marker, self._frames + n, payload) for n, (payload, _) in enumerate(batch)]
             data = b"".join(frames)
-            written = self._disk.write(self._file, data, self._at)
+            written = await self._disk.write(self._file, data, self._at)
             if written != len(data):
                 raise OSError(errno.ENOSPC, "the disk took only a part")
         except OSError as error:
@@ -199,9 +173,7 @@ class DiskLog:
             self._used += len(data)
             self._frames += len(batch)
             self._syncs.inc()
-        assert self._loop is not None
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, batch, failed)
+        self._wake(batch, failed)
 
     def _wake(self, batch: list[_Pending], failed: LogUnavailable | None) -> None:
         for payload, waiter in batch:
@@ -230,6 +202,10 @@ class DiskLog:
         """A disk that stays full would be tried twice a second, and leave a file each time."""
         if self._file >= 0 and os.fstat(self._file).st_size == 0:
             self._segment.path.unlink(missing_ok=True)
+
+    def _keep_looking(self) -> None:
+        while not self._closing.wait(LOOK_S):
+            self._look()
 
     def _look(self) -> None:
         """Measures the folder, and lets a full disk be tried again."""
