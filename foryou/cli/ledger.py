@@ -74,6 +74,8 @@ def ledger(
         wanted = date.fromisoformat(day) if day else days.day_of(now)
     except ValueError:
         raise typer.BadParameter(f"days are written YYYY-MM-DD, not {day}") from None
+    if wanted > days.day_of(now):
+        raise typer.BadParameter(f"{wanted} is still to come")
     made = keep_books(live_settings(), wanted, now)
     if as_json:
         rows = as_rows(made.lines)

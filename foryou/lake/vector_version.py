@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -66,7 +66,8 @@ def vector_table(keys: pa.Table, key: str, matrix: np.ndarray[Any, np.dtype[np.f
 
 
 def publish(folder: Path, tables: VectorTables, metrics: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
-    """Writes a version whole, names it as the current one, forgets all but the newest `KEPT`; returns its name.
+    """Writes a version whole, names it as the current one unless that is of a later day, forgets all but the newest
+    `KEPT`; returns its name.
 
     Killed anywhere, the old version stays current and the next call does it all again.
     """
@@ -94,8 +95,10 @@ def publish(folder: Path, tables: VectorTables, metrics: Mapping[str, Any], inpu
         shutil.rmtree(home, ignore_errors=True)  # a version that has lost a file is no version
         draft.rename(home)
         _sync(folder)
-    _name_current(folder, version)
-    _forget(folder, version)
+    before = current(folder)
+    if before is None or day_of(before) <= tables.day:  # a day of the past, made again, is not what people like now
+        _name_current(folder, version)
+    _forget(folder, {version, current(folder)})
     return version
 
 
@@ -125,9 +128,9 @@ def _name_current(folder: Path, version: str) -> None:
     _sync(folder)
 
 
-def _forget(folder: Path, keep: str) -> None:
-    others = [name for name in versions(folder) if name != keep]
-    for name in others[: max(0, len(others) - (KEPT - 1))]:
+def _forget(folder: Path, keep: Set[str | None]) -> None:
+    others = [name for name in versions(folder) if name not in keep]
+    for name in others[: max(0, len(others) + len(keep) - KEPT)]:
         shutil.rmtree(folder / name)
     for draft in folder.glob(".draft-*"):
         shutil.rmtree(draft, ignore_errors=True)

@@ -88,7 +88,7 @@ class Settings:
         for what would listen in plaintext off loopback without a word.
         """
         try:
-            offset = int(environ.get("FORYOU_PORT_OFFSET", "0"))
+            offset = int(environ.get("FORYOU_PORT_OFFSET") or "0")
             known = PORTS | (TLS_PORTS if environ.get("FORYOU_TLS_CERT") else {})
             ports = {
                 name: int(environ.get(f"FORYOU_PORT_{name.upper()}", port + offset)) for name, port in known.items()

@@ -13,6 +13,7 @@ from foryou.lake.embedding_night import learn, models, publish_day
 from foryou.lake.embedding_rules import EmbeddingRules
 from foryou.lake.feast_push import publish_to_feast
 from foryou.lake.job import Arguments, run
+from foryou.lake.vector_version import current
 
 
 def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     version = publish_day(spark, lake, learnt)
     rows = {name: table.num_rows for name, table in learnt.tables.named().items()}
     pushed = 0
-    if arguments.store:
+    if arguments.store and version == current(models(lake)):
         with httpx.Client(base_url=arguments.store, timeout=60) as store:
             pushed = publish_to_feast(store, models(lake), version)
     return {"rows": sum(rows.values()), "version": version, "pushed": pushed, **rows, "metrics": learnt.metrics}

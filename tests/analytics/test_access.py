@@ -1,9 +1,12 @@
 """Who may do what."""
 
+import re
+
 import pytest
 
-from foryou.analytics.access import ANALYST, WRITER, Access, outside
+from foryou.analytics.access import ANALYST, STAGED, WRITER, Access, outside
 from foryou.analytics.errors import QueryError
+from foryou.analytics.migrations import FOLDER
 from foryou.analytics.request import parse
 
 ACCESS = Access("key", frozenset({"file"}))
@@ -42,6 +45,35 @@ def test_the_analyst_stays_inside_and_read_only():
     assert refusal(asking("SELECT file('x')")) == "READONLY"
     assert refusal(asking("SELECT 1", "readonly=0")) == "READONLY"
     assert ACCESS.settings(asking("SELECT 1", "max_threads=1"), ANALYST)["readonly"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("sql", "query_string"),
+    [
+        ("SELECT * FROM withheld", ""),
+        ("SELECT 1 WHERE (app, u) IN default.`events_read`", ""),
+        ('SELECT * FROM "served_nightly"', ""),
+        ("SELECT * FROM `with\\x68eld`", ""),
+        ("DESCRIBE parity_nightly", ""),
+        ("SELECT * FROM {t:Identifier}", "param_t=withheld"),
+        ("SELECT * FROM default.{t:Identifier}", "param_t=%60events_planned%60"),
+        ("SELECT * FROM {t:Identifier}", "param_t=default.days_nightly"),
+    ],
+)
+def test_the_analyst_does_not_see_what_is_not_hidden_yet(sql, query_string):
+    assert refusal(asking(sql, query_string)) == "ACCESS_DENIED"
+    ACCESS.settings(asking(sql, query_string), WRITER)
+
+
+def test_what_only_sounds_like_it_is_read():
+    ACCESS.settings(asking("SELECT 'withheld', {s:String} FROM events -- withheld", "param_s=withheld"), ANALYST)
+    ACCESS.settings(asking("SELECT * FROM {t:Identifier}", "param_t=events"), ANALYST)
+
+
+def test_every_table_that_is_staged_is_known():
+    made = "".join(path.read_text("utf-8") for path in sorted(FOLDER.glob("*.sql")))
+    tables = set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", made))
+    assert {name for name in tables if name == "withheld" or re.search("_(read|planned|nightly)$", name)} == STAGED
 
 
 def test_limits_are_set_and_cannot_be_lifted():

@@ -63,8 +63,14 @@ def test_a_version_that_lost_a_file_is_made_whole(tmp_path):
 def test_three_versions_are_kept_and_the_current_one_is_among_them(tmp_path):
     names = [publish(tmp_path, tables(DAY + timedelta(days=number)), {}, {}) for number in range(5)]
     assert versions(tmp_path) == names[2:]
-    past = publish(tmp_path, tables(DAY - timedelta(days=30)), {}, {})  # an old day made again
-    assert (current(tmp_path), versions(tmp_path)) == (past, [past, *names[3:]])
+
+
+def test_an_old_day_made_again_is_a_version_and_not_the_current_one(tmp_path):
+    names = [publish(tmp_path, tables(DAY + timedelta(days=number)), {}, {}) for number in range(5)]
+    past = publish(tmp_path, tables(DAY - timedelta(days=30)), {}, {})
+    assert (current(tmp_path), versions(tmp_path)) == (names[-1], [past, *names[3:]])
+    again = publish(tmp_path, tables(DAY + timedelta(days=4), first=0.25), {}, {})
+    assert current(tmp_path) == again != names[-1]
 
 
 @pytest.mark.parametrize("killed_at", range(12))
