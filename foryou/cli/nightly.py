@@ -82,6 +82,10 @@ def nightly(
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
     console.print(summary(done))
+    today = days.day_of(time.time_ns() // 1_000_000)
+    if later := [day for day in days.marked(Lake(settings.home / "lake").dirty) if done.last < day < today]:
+        told = f"{len(later)} later days have changed, too, and wait: `foryou nightly --date {later[-1]}` makes them."
+        console.print(told, soft_wrap=True)
     if wrong(done):
         raise typer.Exit(2)
 

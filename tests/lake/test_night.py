@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from foryou.cli import nightly
 from foryou.cli.app import app
-from foryou.lake import night_lock
+from foryou.lake import days, night_lock
 from foryou.lake.night import Done, Night, begin, save
 from foryou.lake.night_lock import alone, under_way
 from foryou.lake.tables import Lake
@@ -85,6 +86,17 @@ def test_an_interrupted_night_says_where_it_stopped(tmp_path, monkeypatch, words
     result = CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-20", *words])
     told = f"Night 2026-11-20 stopped in silver: the same command {next_time}.\n"
     assert (result.exit_code, result.output) == (130, told)
+
+
+def test_later_days_that_changed_are_named_and_today_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORYOU_HOME", str(tmp_path))
+    monkeypatch.setattr(nightly, "say_java", lambda _: None)
+    monkeypatch.setattr(nightly.Spark, "__call__", lambda spark, steps, _: ((step, Done(1.0, {})) for step in steps))
+    today = days.day_of(time.time_ns() // 1_000_000)
+    days.mark(Lake(tmp_path / "lake").dirty, [DAY, date(2026, 11, 21), date(2026, 11, 22), today])
+    result = CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-20"])
+    assert "2 later days have changed, too, and wait: `foryou nightly --date 2026-11-22` makes them." in result.output
+    assert "later days" not in CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-22"]).output
 
 
 def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeypatch):
