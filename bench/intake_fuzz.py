@@ -299,7 +299,7 @@ async def run(number: int, seed: int) -> Outcome:
     """Sends `number` hostile bodies. Memory is looked at a hundred times; its slope is per million bodies."""
     target, statuses, failures = Target(), Counter[int](), list[str]()
     process, marks = psutil.Process(), list[tuple[int, float]]()
-    every, began = max(1, number // 100), time.monotonic()
+    every, began = max(500, number // 100), time.monotonic()
     for at, sample in enumerate(bodies(seed)):
         if at % every == 0:
             gc.collect()
