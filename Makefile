@@ -30,7 +30,7 @@ demo: install ## install, start the stack, let people live on it, print the repo
 test: install install-clients lint types ## install, lint, types, and every test, with the real parts
 	$(call in_two_parts,tests)
 
-check: install-main ## lint, types, unit tests: no Java, under a minute
+check: install-main ## lint, types, unit tests: no Java, a minute or two
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
 
 install: ## make the environments and fetch the jars; says first what it downloads
