@@ -46,6 +46,7 @@ class Bench:
     intake: Intake
     folder: Path
     seconds: float
+    connections: int = 64  # of single posts in closed loop; so many go in step with one another's sync
     lines: list[tuple[str, str, str, bool]] = field(default_factory=list)
     told: dict[str, Any] = field(default_factory=dict)
     clients: list[Client] = field(default_factory=list)
@@ -121,7 +122,7 @@ def idle(bench: Bench) -> None:
 def capacity(bench: Bench) -> None:
     """As fast as answers come."""
     used = bench.intake.collector.cpu_s()
-    single = bench.post(seconds=bench.seconds, connections=64)
+    single = bench.post(seconds=bench.seconds, connections=bench.connections)
     rate, used = single.posts / single.seconds, bench.intake.collector.cpu_s() - used
     cost = f"{used / max(1, single.posts) * 1e6:.0f} µs of processor each"
     found = f"{rate:,.0f} posts/s, p99 {single.p99} ms, {cost}{_refusals(single)}"
@@ -252,13 +253,14 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load; the step lasts six times as long")
+    parser.add_argument("--connections", type=int, default=64, help="of single posts, as fast as answers come")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     asked = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))  # and end the processes on the way out
     folder = Path(tempfile.mkdtemp(prefix="intake-", dir=_home()))
     settings = dataclasses.replace(Settings.load(os.environ), home=folder / "home", log_keep_s=20)
-    bench = Bench(Intake(settings), folder, asked.seconds)
+    bench = Bench(Intake(settings), folder, asked.seconds, asked.connections)
     try:
         bench.intake.start()
         time.sleep(2.0)

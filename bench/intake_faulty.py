@@ -11,23 +11,24 @@ from pathlib import Path
 
 from foryou.collector import __main__ as collector
 from foryou.collector.log import disk_log
-from foryou.collector.log.disk import Disk
+from foryou.collector.log.disk import Disk, best_disk
 
 LATER_BYTES = 20_000
 
 
 class FaultyDisk(Disk):
-    """Fails while the file says so."""
+    """Fails while the file says so; else it is the disk that a collector here would have."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._real = best_disk()
         self._fault = Path(os.environ["FORYOU_HOME"]) / "fault"
 
     async def write(self, file: int, data: bytes, at: int) -> int:
         try:
             said = self._fault.read_text("ascii").strip()
         except FileNotFoundError:
-            return await super().write(file, data, at)
+            return await self._real.write(file, data, at)
         number = getattr(errno, said)
         os.pwrite(file, data[: len(data) // 2], at)  # a part of it got there, as it may
         raise OSError(number, os.strerror(number))

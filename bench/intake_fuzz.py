@@ -296,7 +296,7 @@ class Outcome:
 
 
 async def run(number: int, seed: int) -> Outcome:
-    """Sends `number` hostile bodies. Memory is looked at a hundred times; its slope is per million bodies."""
+    """Sends `number` hostile bodies. Memory is looked at a hundred times at most; its slope is per million bodies."""
     target, statuses, failures = Target(), Counter[int](), list[str]()
     process, marks = psutil.Process(), list[tuple[int, float]]()
     every, began = max(500, number // 100), time.monotonic()

@@ -41,14 +41,14 @@ class Token:
 
 
 _TOKEN = re.compile(
-    r"""(?P<blank>\s+|--[^\n]*|\#(?:\ |!)[^\n]*|/\*.*?(?:\*/|\Z))
+    r"""(?P<blank>\s+|--[^\n]*|//[^\n]*|\#(?:\ |!)[^\n]*|/\*.*?(?:\*/|\Z))
       | (?P<heredoc>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
       | (?P<string>'(?:[^'\\]|\\.|'')*(?:'|\Z))
       | (?P<quoted>`(?:[^`\\]|\\.|``)*(?:`|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z))
       | (?P<number>\d[\w.]*)
       | (?P<word>[^\W\d][\w$]*)
       | (?P<symbol>.)""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 READING = frozenset({"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"})
 # Table functions that stay inside the database, and name no table by a text as merge and loop do. Whatever else an
@@ -121,10 +121,17 @@ def _insert(sql: str, token: Token, previous: str) -> Statement | None:
 
 
 def refuse_outside(sql: str, outside: Iterable[str]) -> None:
-    """Raises QueryError (READONLY) when `sql` calls one of the functions `outside` (lower case), or writes a file."""
+    """Raises QueryError (READONLY) when `sql` calls one of the functions `outside` (lower case), or writes a file.
+
+    What is not ASCII has no place outside of quotes: the engine takes some of it for quotes and blanks of its own, and
+    would read another statement than we do.
+    """
     names = frozenset(outside)
     before: Token | None = None
     for token in tokens(sql):
+        if token.kind is Kind.SYMBOL and not token.text.isascii():
+            told = f"Syntax error: {token.text!r} outside of quotes: write quotes, blanks and signs in ASCII."
+            raise QueryError(62, "SYNTAX_ERROR", told)
         called = before is not None and token.text == "(" and before.kind in (Kind.WORD, Kind.QUOTED)
         if called and before is not None and before.text.lower() in names:
             told = f"analyst: {before.text} reads or writes outside of the database; this user may not."

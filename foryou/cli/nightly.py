@@ -84,7 +84,8 @@ def nightly(
     console.print(summary(done))
     today = days.day_of(time.time_ns() // 1_000_000)
     if later := [day for day in days.marked(Lake(settings.home / "lake").dirty) if done.last < day < today]:
-        told = f"{len(later)} later days have changed, too, and wait: `foryou nightly --date {later[-1]}` makes them."
+        waits = f"{later[0]} has" if len(later) == 1 else f"{len(later)} later days have"
+        told = f"{waits} changed, too, and must be made again: `foryou nightly --date {later[-1]}`."
         console.print(told, soft_wrap=True)
     if wrong(done):
         raise typer.Exit(2)

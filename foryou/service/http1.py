@@ -418,13 +418,15 @@ class Connection(asyncio.Protocol):
         if self._beginning:
             return  # an answer that came at once: the next request is the loop's below
         self._beginning = True
-        while self._now is None and self._waiting and self._lingered < 0 and not self._slow:
-            scope, exchange = self._waiting.popleft()
-            self._now, self._method, self._deadline = exchange, scope.method, None
-            coming = self._server.app(scope, exchange)
-            if coming is not None:
-                self._task = asyncio.get_running_loop().create_task(self._serve(coming, exchange))
-        self._beginning = False
+        try:
+            while self._now is None and self._waiting and self._lingered < 0 and not self._slow:
+                scope, exchange = self._waiting.popleft()
+                self._now, self._method, self._deadline = exchange, scope.method, None
+                coming = self._server.app(scope, exchange)
+                if coming is not None:
+                    self._task = asyncio.get_running_loop().create_task(self._serve(coming, exchange))
+        finally:
+            self._beginning = False
 
     async def _serve(self, coming: Coroutine[Any, Any, None], exchange: Exchange) -> None:
         try:

@@ -56,6 +56,7 @@ OUTSIDE = frozenset({"file", "url", "remote", "executable"})
         "SELECT * FROM /* x */ `FILE` /* y */ ('/etc/passwd')",
         "SELECT file('/etc/passwd')",
         "SELECT $$ ' $$, * FROM url('http://x', 'CSV', 'a String') -- '",
+        "SELECT 1 //'\n, * FROM file('/etc/passwd') -- '",
         "SELECT 1 INTO OUTFILE '/tmp/x'",
         "EXPLAIN SELECT * FROM remote('a', system.one)",
     ],
@@ -64,6 +65,23 @@ def test_what_leaves_the_database_is_refused(sql):
     with pytest.raises(QueryError) as refused:
         refuse_outside(sql, OUTSIDE)
     assert refused.value.name == "READONLY"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ‘'’, * FROM file('/etc/passwd') -- '",
+        "SELECT 1 AS “'”, * FROM file('/etc/passwd') -- '",
+        "SELECT * FROM file\u200b('/etc/passwd')",
+        "SELECT * FROM file\u00a0('/etc/passwd')",
+        "SELECT * FROM file\ufeff('/etc/passwd')",
+    ],
+)
+def test_signs_that_the_engine_reads_in_a_way_of_its_own_are_refused(sql):
+    with pytest.raises(QueryError) as refused:
+        refuse_outside(sql, OUTSIDE)
+    assert refused.value.name == "SYNTAX_ERROR"
+    refuse_outside("SELECT 'ü ‘’ −', `ñ`, \"“\" FROM t -- “ ’", OUTSIDE)
 
 
 @pytest.mark.parametrize("sql", ["SELECT file FROM t", "SELECT 'file(1)'", "SELECT 1 -- url(", 'SELECT "file" FROM t'])

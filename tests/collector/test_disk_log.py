@@ -208,3 +208,19 @@ def test_many_waiters_share_a_sync(opened):
 
     asyncio.run(many())
     assert log._syncs._value.get() < 100
+
+
+@pytest.mark.skipif(caio.linux_uring is None, reason="this kernel gives us no ring")
+def test_what_the_ring_says_of_a_disk_is_what_a_write_would_raise():
+    async def written(path, flags):
+        disk, file = RingDisk(), os.open(path, flags)
+        try:
+            return await disk.write(file, b"abc", 0)
+        finally:
+            os.close(file)
+            disk.close()
+
+    for path, flags, number in (("/dev/full", os.O_WRONLY, errno.ENOSPC), (os.devnull, os.O_RDONLY, errno.EBADF)):
+        with pytest.raises(OSError) as failed:
+            asyncio.run(written(path, flags))
+        assert failed.value.errno == number

@@ -95,7 +95,9 @@ def test_later_days_that_changed_are_named_and_today_is_not(tmp_path, monkeypatc
     today = days.day_of(time.time_ns() // 1_000_000)
     days.mark(Lake(tmp_path / "lake").dirty, [DAY, date(2026, 11, 21), date(2026, 11, 22), today])
     result = CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-20"])
-    assert "2 later days have changed, too, and wait: `foryou nightly --date 2026-11-22` makes them." in result.output
+    assert (
+        "2 later days have changed, too, and must be made again: `foryou nightly --date 2026-11-22`." in result.output
+    )
     assert "later days" not in CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-22"]).output
 
 
