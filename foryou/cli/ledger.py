@@ -26,6 +26,7 @@ from foryou.lake.delta_files import DeltaUnreadable
 from foryou.lake.ledger import IN_FLIGHT, Hole, Line, Place, as_rows, totals
 from foryou.lake.tables import Lake
 from foryou.lake.topic_spans import Span, spans_of
+from foryou.local.lifecycle import runs_here
 from foryou.local.probe import answers
 from foryou.service.settings import Settings
 
@@ -54,9 +55,14 @@ class Books:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def counted(self) -> bool:
+        """Anything but zeros."""
+        return any(line.left or any(line.right.values()) for line in self.lines)
+
+    @property
     def good(self) -> bool:
         """Something was counted, and there is no hole anywhere."""
-        return bool(self.lines) and all(line.holds for line in self.lines)
+        return self.counted and all(line.holds for line in self.lines)
 
 
 def ledger(
@@ -66,7 +72,7 @@ def ledger(
     """Prints the equation of every hop for what was received on a day; exit code 1 on a hole, 3 if nothing was counted.
 
     Collector, Flink, bronze, silver, clean rows, ClickHouse. Each offset that came in is found again exactly once, or
-    is on its way. Parts that do not run are named and left out.
+    is on its way. Parts that do not run in this FORYOU_HOME are named and left out.
     """
     console = Console()
     now = time.time_ns() // 1_000_000
@@ -82,16 +88,17 @@ def ledger(
         print(json.dumps({"day": f"{wanted}", "good": made.good, "lines": rows, "notes": made.notes}))
     else:
         show(made, console)
-    raise typer.Exit(0 if made.good else 1 if made.lines else NOTHING_COUNTED)
+    raise typer.Exit(0 if made.good else 1 if made.counted else NOTHING_COUNTED)
 
 
 def keep_books(settings: Settings, day: date, now: int) -> Books:
     """All hops that can be counted now."""
     made, lake = Books(day), Lake(settings.home / "lake")
+    ours = settings.kafka_override is not None or runs_here(settings, "kafka")
     made.lines += _door(settings, made.notes)
     made.lines += set_aside_lines(settings.log_folder / "aside", day)
-    spans = _accepted(settings, day, now, made)
-    made.lines += _elsewhere(settings, day, made.notes)
+    spans = _accepted(settings, day, now, made, ours=ours)
+    made.lines += _elsewhere(settings, day, made.notes, ours=ours)
     try:
         bronze = books.bronze_of(lake, day)
         made.lines += books.bronze_lines(bronze, spans, day)
@@ -107,6 +114,8 @@ def keep_books(settings: Settings, day: date, now: int) -> Books:
 def _door(settings: Settings, notes: list[str]) -> list[Line]:
     """The collector's own counters, since it started: by lane only, for it remembers no days."""
     try:
+        if not runs_here(settings, "collector"):
+            raise httpx.ConnectError("no collector of this home")
         text = httpx.get(f"{settings.url('collector')}/metrics", timeout=2.0).text
     except httpx.HTTPError:
         notes.append("The collector does not run: what it received is not counted.")
@@ -144,15 +153,15 @@ def door_line(lane: str, counted: Mapping[str, int]) -> Line:
     return Line(DOOR, Place(lane, -1), received, right, (Hole("off", 0, 0, None),) if off else ())
 
 
-def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Place, Span]:
-    """Which offsets of the lanes belong to the day; adds what Flink said of them."""
+def _accepted(settings: Settings, day: date, now: int, made: Books, *, ours: bool) -> dict[Place, Span]:
+    """Which offsets of the lanes belong to the day; adds what Flink said of them. Kafka is asked where it is `ours`."""
     from confluent_kafka import KafkaException
 
     from foryou.cli.scan import Scanner
     from foryou.contract.codec import Registry
 
     address, _, port = settings.kafka.split(",")[0].rpartition(":")
-    if answers(address or settings.host, int(port)) is not None:
+    if not ours or answers(address or settings.host, int(port)) is not None:
         made.notes.append(
             "Kafka does not run: accepted events are those that bronze has, Flink's verdicts are not counted."
         )
@@ -177,8 +186,10 @@ def _accepted(settings: Settings, day: date, now: int, made: Books) -> dict[Plac
     return spans
 
 
-def _elsewhere(settings: Settings, day: date, notes: list[str]) -> list[Line]:
-    """What the forwarder carried to other topics or clusters: accepted, and in no lane here, so in no equation."""
+def _elsewhere(settings: Settings, day: date, notes: list[str], *, ours: bool = True) -> list[Line]:
+    """What the forwarder carried to other topics or clusters: accepted, and in no lane here, so in no equation. Other
+    topics of the home's own Kafka are asked for where that is `ours`.
+    """
     from confluent_kafka import KafkaException
 
     start, lines = days.start_of(day), []
@@ -186,7 +197,7 @@ def _elsewhere(settings: Settings, day: date, notes: list[str]) -> list[Line]:
         kafka = there.kafka or settings.kafka
         address, _, port = kafka.split(",")[0].rpartition(":")
         try:
-            if answers(address, int(port)) is not None:
+            if not (ours or there.kafka) or answers(address, int(port)) is not None:
                 raise ConnectionError("it does not answer")
             found = spans_of(kafka, [topic + there.suffix for topic in INTAKE], start, start + days.DAY_MS)
         except (KafkaException, KeyError, ConnectionError) as error:
@@ -202,6 +213,9 @@ def _count(spans: Mapping[int, Span]) -> int:
 
 
 def _analytics(settings: Settings, lake: Lake, day: date, notes: list[str]) -> list[Line]:
+    if not runs_here(settings, "analytics"):
+        notes.append("ClickHouse is not running: it is not counted.")
+        return []
     columns = "app_id, event_id, event_type, source_partition, source_offset, origin"
     try:
         rows = _ask(settings, f"SELECT {columns} FROM events WHERE day = {{day:Date}}", day)
@@ -242,8 +256,9 @@ def show(made: Books, console: Console) -> None:
     console.print(table)
     for note in made.notes:
         console.print(f"[dim]{note}[/]", highlight=False)
-    if not made.lines:
-        told = f"Nothing of {made.day} was counted, so nothing is known: start the stack (`foryou up`), or say --date."
+    if not made.counted:
+        mend = "start the stack (`foryou up`), send an event, or say --date"
+        told = f"Nothing of {made.day} was counted, so nothing is known: {mend}."
         console.print(f"[yellow]{told}", highlight=False, soft_wrap=True)
     holes = [(line, hole) for line in made.lines for hole in line.holes]
     for hop in dict.fromkeys(line.hop for line, _ in holes):

@@ -37,6 +37,17 @@ def running(home: Home) -> bool:
     return False
 
 
+def runs_here(settings: Settings, name: str) -> bool:
+    """True while that part of this home's own stack lives, on the port that these settings say. The default ports are
+    every home's: what answers there may be another's.
+    """
+    now = state.load(Home(settings.home).state)
+    part = now.parts.get(name) if now is not None else None
+    if now is None or part is None or part.process is None or not alive(part.process):
+        return False
+    return now.ports.get(name) in (None, settings.ports.get(name))
+
+
 def elsewhere(settings: Settings) -> str | None:
     """One sentence, where the running stack of this home has other ports than these settings say; else None."""
     home = Home(settings.home)
