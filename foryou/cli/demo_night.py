@@ -68,11 +68,28 @@ def _past(settings: Settings, videos: int, app_id: str, until: date) -> None:
 
 
 def parity_line(tonight: Night) -> str:
-    """Speed against batch, in one sentence."""
+    """Speed against batch over all days of the night, in a few sentences."""
     wrote = tonight.done["parity"].wrote
-    causes = ", ".join(f"{wrote[cause]:,} {cause}" for cause in CAUSES if wrote.get(cause))
-    told = f"Speed against batch: {wrote.get('rows', 0):,} tiles of both, {wrote.get('different', 0):,} differ"
-    return f"{told}{f' ({causes})' if causes else ''}. `foryou parity` shows them by view."
+    causes = {cause: wrote[cause] for cause in CAUSES if wrote.get(cause)}
+    different, imported = wrote.get("different", 0), wrote.get("days_only_imported", 0)
+    listed = ", ".join(f"{count:,} {cause}" for cause, count in causes.items())
+    several = "; a tile can have several causes" if sum(causes.values()) > different else ""
+    why = f" ({listed}{several})" if causes else ""
+    told = [
+        f"Speed against batch, {_days(wrote['days'])}: {wrote['rows']:,} tiles compared, {different:,} differ{why}."
+    ]
+    if imported:
+        told.append(f"{_days(imported)} only imported: speed never saw {'them' if imported > 1 else 'it'}.")
+    if left_out := wrote["days_left_out"]:
+        told.append(
+            f"{_days(left_out)} left out: nothing came in by the live door, or Kafka no longer holds all of it."
+        )
+    told.append("`foryou parity` shows one day, the newest, by view; `foryou parity --date D` any other.")
+    return " ".join(told)
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _top(settings: Settings, day: date) -> Sequence[Sequence[Any]]:

@@ -122,9 +122,9 @@ def clean_views(bound: int = ENDLESS) -> Iterator[tuple[str, str]]:
     return read_views(FOLDER / "clean.sql", parameters)
 
 
-def overwrite(rows: DataFrame, path: str, wanted: Sequence[date]) -> None:
+def overwrite(rows: DataFrame, path: str, wanted: Sequence[date], *, widen: bool = False) -> None:
     """Puts rows in place of those of the days, in one commit: a reader sees the day before or after, a repeat is the
-    same."""
+    same. `widen`: a table that an older version made gets the columns that it lacks."""
     listed = ", ".join(f"'{day.isoformat()}'" for day in wanted)
-    writer = rows.write.format("delta").mode("overwrite").partitionBy("day")
+    writer = rows.write.format("delta").mode("overwrite").partitionBy("day").option("mergeSchema", widen)
     writer.option("replaceWhere", f"day IN ({listed})").save(path)

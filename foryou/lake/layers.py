@@ -81,6 +81,15 @@ def lived(spark: SparkSession, lake: Lake, asked: Sequence[date]) -> list[date]:
     return span(found[0], found[-1]) if found else []
 
 
+def only_imported(events: DataFrame, wanted: Sequence[date]) -> list[date]:
+    """Of the days, in order, those that the speed layer never saw: they hold history, and all that came of them by the
+    live door (if anything) was late. `events`: silver's."""
+    live = (F.col("origin") == "kafka") & ~F.col("late")
+    told = events.where(F.col("day").isin(*wanted)).groupBy("day")
+    found = told.agg(F.max(live).alias("live"), F.max(F.col("origin") != "kafka").alias("history")).collect()
+    return sorted(row["day"] for row in found if row["history"] and not row["live"])
+
+
 def lane_of_type() -> Column:
     """The lane of an event that the speed layer judges."""
     context = [name for name, kind in TYPES.items() if kind.lane == Lane.CONTEXT]

@@ -23,7 +23,7 @@ from foryou.features.compilers.sql import Engine, tile_query, to_sql
 from foryou.features.operations import Collect, Latest, Toggle, Watched
 from foryou.features.spec import View
 from foryou.lake.days import DAY_MS, start_of
-from foryou.lake.layers import Batch, Evidence, Speed, evidence
+from foryou.lake.layers import Batch, Evidence, Speed, evidence, only_imported
 from foryou.lake.parity_causes import CAUSES
 from foryou.lake.tiles import contributions
 
@@ -42,10 +42,11 @@ class Moment:
 @dataclass(frozen=True)
 class Parity:
     """differences: view, app_id, entity, facet, tile_ms, tile_start, causes, speed and batch (JSON, null where there is
-    no tile), day. compared: tiles in either layer, by view and day."""
+    no tile), day. compared: tiles in either layer, by view and day. unseen: the days that were only imported."""
 
     differences: DataFrame
     compared: dict[tuple[str, date], int]
+    unseen: Sequence[date] = ()
 
 
 def newest(view: View, records: DataFrame) -> DataFrame:
@@ -68,7 +69,20 @@ def compare(speed: Speed, batch: Batch, views: Sequence[View], wanted: Sequence[
     judged = [
         _judged(view, pairs, found, batch.clean, wanted, moment).localCheckpoint() for view, pairs in both.items()
     ]
-    return Parity(reduce(DataFrame.unionByName, judged), compared)
+    all_of_it = Parity(reduce(DataFrame.unionByName, judged), compared)
+    return _without_history(all_of_it, views, only_imported(batch.events, wanted))
+
+
+def _without_history(found: Parity, views: Sequence[View], unseen: Sequence[date]) -> Parity:
+    """Without the tiles of days that the speed layer never saw in which nothing but history counts: who did something
+    by the live door on such a day did it late, and the speed layer need not know what was imported beside it."""
+    if not unseen:
+        return found
+    history = F.col("day").isin(*unseen) & (F.col("causes") == F.array(F.lit("imported")))
+    compared = {(view.full_name, day): 0 for view in views for day in unseen} | found.compared
+    for row in found.differences.where(history).groupBy("view", "day").count().collect():
+        compared[row["view"], row["day"]] -= row["count"]
+    return Parity(found.differences.where(~history), compared, unseen)
 
 
 def _keys(view: View) -> list[str]:
@@ -278,13 +292,15 @@ def _rows(view: View, told: DataFrame) -> DataFrame:
 
 @dataclass(frozen=True)
 class Summary:
-    """A view on a day: tiles in either layer, those that differ, and how many of them have each cause."""
+    """A view on a day: tiles in either layer, those that differ, and how many of them have each cause; whether the day
+    was only imported."""
 
     view: str
     day: date
     compared: int
     different: int
     causes: dict[str, int]
+    only_imported: bool = False
 
     def row(self) -> dict[str, Any]:
         """In the columns of gold/parity_summary."""
@@ -293,6 +309,7 @@ class Summary:
             "compared": self.compared,
             "different": self.different,
             **self.causes,
+            "only_imported": self.only_imported,
             "day": self.day,
         }
 
@@ -306,8 +323,15 @@ def summaries(found: Parity) -> list[Summary]:
     for (view, day), compared in sorted(found.compared.items()):
         row = counted.get((view, day))
         causes = {cause: int(row[cause]) if row else 0 for cause in CAUSES}
-        made.append(Summary(view, day, compared, int(row["different"]) if row else 0, causes))
+        different = int(row["different"]) if row else 0
+        made.append(Summary(view, day, compared, different, causes, day in found.unseen))
     return made
+
+
+def not_compared(views: Sequence[View], unseen: Sequence[date]) -> list[Summary]:
+    """Of days of which nothing came by the live door at all."""
+    none = dict.fromkeys(CAUSES, 0)
+    return [Summary(view.full_name, day, 0, 0, none, only_imported=True) for day in unseen for view in views]
 
 
 def totals(told: Sequence[Summary]) -> dict[str, int]:
@@ -319,4 +343,5 @@ def totals(told: Sequence[Summary]) -> dict[str, int]:
 def summary_rows(spark: SparkSession, told: Sequence[Summary]) -> DataFrame:
     """As gold/parity_summary."""
     counts = ", ".join(f"{name} BIGINT" for name in ("compared", "different", *CAUSES))
-    return spark.createDataFrame([tuple(each.row().values()) for each in told], f"view STRING, {counts}, day DATE")
+    columns = f"view STRING, {counts}, only_imported BOOLEAN, day DATE"
+    return spark.createDataFrame([tuple(each.row().values()) for each in told], columns)

@@ -7,35 +7,44 @@ import sys
 import time
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from foryou.features.definitions import VIEWS
 from foryou.lake.clean import overwrite
 from foryou.lake.days import span
 from foryou.lake.job import Arguments, run
-from foryou.lake.layers import Batch, lived
-from foryou.lake.parity import Moment, compare, summaries, summary_rows, totals
+from foryou.lake.layers import Batch, lived, only_imported
+from foryou.lake.parity import Moment, compare, not_compared, summaries, summary_rows, totals
 from foryou.lake.speed_topics import SETTLES_MS, days_held, read
 
 
 def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
-    """The days of the night that the speed layer lived, and whose verdicts Kafka still holds."""
+    """The days of the night that the speed layer lived, and whose verdicts Kafka still holds. Those that were only
+    imported are named."""
     if arguments.kafka is None or arguments.registry is None:
         sys.exit("parity: --kafka and --registry are needed")
     lake, views = arguments.lake, list(VIEWS.values())
     asked = span(arguments.first, arguments.last)
-    wanted = days_held(arguments.kafka, lived(spark, lake, asked))
-    if not wanted:
-        return totals([]) | {"days": 0, "days_left_out": len(asked)}
-    now = time.time_ns() // 1_000_000
-    speed, kept = read(spark, lake, views, wanted[0], arguments.kafka, arguments.registry)
-    found = compare(speed, Batch.of(spark, lake, views, wanted), views, wanted, Moment(now, now - SETTLES_MS))
-    told = summaries(found)
-    overwrite(found.differences, lake.gold("parity"), wanted)
-    overwrite(summary_rows(spark, told), lake.gold("parity_summary"), wanted)
+    live = lived(spark, lake, asked)
+    wanted = days_held(arguments.kafka, live)
+    unseen = only_imported(spark.read.format("delta").load(lake.events), asked)
+    past = [day for day in unseen if day not in live]
+    told = not_compared(views, past)
+    kept: list[DataFrame] = []
+    if wanted:
+        now = time.time_ns() // 1_000_000
+        speed, kept = read(spark, lake, views, wanted[0], arguments.kafka, arguments.registry)
+        found = compare(speed, Batch.of(spark, lake, views, wanted), views, wanted, Moment(now, now - SETTLES_MS))
+        told += summaries(found)
+        overwrite(found.differences, lake.gold("parity"), wanted)
+    if wanted or past:
+        overwrite(summary_rows(spark, told), lake.gold("parity_summary"), [*wanted, *past], widen=True)
     for table in kept:
         table.unpersist()
-    return totals(told) | {"days": len(wanted), "days_left_out": len(asked) - len(wanted)}
+    seen = [day for day in wanted if day not in unseen]
+    left_out = len(asked) - len({*wanted, *past})
+    only = len({*wanted, *past}) - len(seen)
+    return totals(told) | {"days": len(seen), "days_only_imported": only, "days_left_out": left_out}
 
 
 if __name__ == "__main__":

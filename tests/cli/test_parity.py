@@ -1,13 +1,20 @@
 """`foryou parity`: what it prints, and what its exit code says."""
 
+import io
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from foryou.cli.app import app
-from foryou.lake.parity_causes import CAUSES
+from foryou.cli.demo_night import parity_line
+from foryou.cli.parity import Report, show
+from foryou.features.definitions import VIEWS
+from foryou.lake.night import Done, Night
+from foryou.lake.parity_causes import CAUSES, MEANING
 from foryou.lake.tables import Lake
 
 from ..lake.delta_tables import add, commit, protocol
@@ -22,9 +29,10 @@ def lake(tmp_path, monkeypatch):
     return Lake(tmp_path / "lake")
 
 
-def compared(lake, day=DAY, version=0, **causes):
+def compared(lake, day=DAY, version=0, only_imported=None, tiles_compared=900, **causes):
     summary = Path(lake.gold("parity_summary"))
-    row = {"view": "user_activity_v1", "compared": 900, "different": sum(causes.values())}
+    row = {"view": "user_activity_v1", "compared": tiles_compared, "different": sum(causes.values())}
+    row |= {} if only_imported is None else {"only_imported": only_imported}
     head = [protocol()] if version == 0 else []
     commit(summary, version, *head, add(summary, "a.parquet", [row | dict.fromkeys(CAUSES, 0) | causes], day))
     tiles = Path(lake.gold("parity"))
@@ -70,3 +78,74 @@ def test_a_day_that_was_not_compared_says_so(lake):
     compared(lake)
     assert run(app, ["parity", "--date", "2026-01-01"]).exit_code == 1
     assert run(app, ["parity", "--date", "yesterday"]).exit_code == 2
+
+
+def test_a_day_that_was_only_imported_is_no_difference_and_says_so(lake):
+    compared(lake, only_imported=True, tiles_compared=0)
+    said = run(app, ["parity", "--date", DAY])
+    assert said.exit_code == 0, said.output
+    assert f"Speed never saw {DAY}: only imported." in said.output
+    assert "Every tile is the same" not in said.output
+    assert json.loads(run(app, ["parity", "--json"]).output)["only_imported"] is True
+
+
+def test_what_came_late_of_such_a_day_is_told_and_what_nobody_explains_fails(lake):
+    compared(lake, only_imported=True, late=2)
+    said = run(app, ["parity"])
+    assert (said.exit_code, "2 late" in said.output) == (0, True)
+    compared(lake, "2026-11-21", 1, only_imported=True, unknown=1)
+    assert run(app, ["parity"]).exit_code == 2
+
+
+def test_that_there_are_other_days_is_said(lake):
+    compared(lake, late=1)
+    assert "Others" not in run(app, ["parity"]).output
+    compared(lake, "2026-11-21", 1)
+    assert f"One day is shown. Others: {DAY} (`foryou parity --date {DAY}`)." in run(app, ["parity"]).output
+    compared(lake, "2026-11-22", 2)
+    told = "".join(run(app, ["parity"]).output.split())
+    assert f"Others:2from{DAY}to2026-11-21(`foryouparity--date2026-11-21`)." in told
+
+
+def shown(**causes):
+    row = {"compared": 1_234_567, "different": 234_567} | dict.fromkeys(CAUSES, 0) | causes
+    out = io.StringIO()
+    views = tuple({"view": name} | row for name in VIEWS)
+    show(Report(date(2026, 11, 20), views, ()), Console(file=out, width=80))
+    return out.getvalue()
+
+
+def test_the_table_fits_eighty_columns_and_cuts_no_word():
+    said = shown(**dict.fromkeys(CAUSES, 123_456))
+    assert max(map(len, said.splitlines())) <= 80
+    assert "…" not in said
+    for word in (*VIEWS, "compared", "different", "because of", *(f"123,456 {cause}" for cause in CAUSES), "1,234,567"):
+        assert word in " ".join(said.replace("│", " ").split()), word
+
+
+def test_causes_that_overlap_are_said_to_add_up_to_more():
+    assert "they add up to more" in shown(late=234_567, lag=1)
+    assert "they add up to more" not in shown(late=234_566, lag=1)
+    assert MEANING["lag"][:40] in shown(lag=1)
+
+
+def night_that_found(**wrote):
+    found = {"rows": 900, "different": 0, "days": 2, "days_only_imported": 0, "days_left_out": 0} | wrote
+    day = date(2026, 11, 20)
+    return parity_line(Night(day, day, 0, {"parity": Done(1.0, found)}))
+
+
+def test_the_demo_says_of_how_many_days_its_sentence_is_and_what_parity_shows():
+    assert night_that_found() == (
+        "Speed against batch, 2 days: 900 tiles compared, 0 differ. "
+        "`foryou parity` shows one day, the newest, by view; `foryou parity --date D` any other."
+    )
+    assert "3 differ (2 late, 1 lag). " in night_that_found(different=3, late=2, lag=1)
+    assert "2 differ (2 late, 1 lag; a tile can have several causes). " in night_that_found(different=2, late=2, lag=1)
+
+
+def test_the_demo_names_days_that_were_only_imported_or_left_out():
+    said = night_that_found(days=1, days_only_imported=4, days_left_out=1)
+    assert "Speed against batch, 1 day: " in said
+    assert "4 days only imported: speed never saw them. " in said
+    assert "1 day left out: " in said

@@ -15,9 +15,9 @@ from foryou.features.compilers.spark import spark_type
 from foryou.features.definitions import VIEWS
 from foryou.features.operations import Collect, Count
 from foryou.lake import days
-from foryou.lake.clean import ENDLESS
+from foryou.lake.clean import ENDLESS, overwrite
 from foryou.lake.layers import Speed
-from foryou.lake.parity import Moment, compare, newest, summaries
+from foryou.lake.parity import Moment, compare, newest, not_compared, summaries, summary_rows
 from foryou.lake.parity_causes import CAUSES
 
 from .. import generated
@@ -253,3 +253,64 @@ def test_what_was_only_imported_is_not_compared(spark, quiet):
     compared = {key for key in truth if (key[1], key[2]) in live or (key[2].startswith("uk_") and key[2] != one)}
     found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
     check(found, {key: {"imported"} for key in changed(said, truth) & compared}, len(compared))
+
+
+PAST, PAST_LATE = WANTED[1], "a" * 36  # a day of history, and a live event of it that comes on the next day
+
+
+@pytest.fixture(scope="module")
+def historic(spark, tmp_path_factory):
+    """A day of the live door, and the day before it: imported, but for one event that came late."""
+    seen = [event for event in on_time() if days.day_of(event["event_time"]) == WANTED[2]]
+    ids = [event["event_id"] for event in seen]
+    told = [event for event in seen if event["event_type"] in ("comment", "impression")]
+    past = [event for event in told if ids.count(event["event_id"]) == 1][:60]
+    past = [
+        event | {"event_id": f"{n:036}"} | {name: event[name] - 36 * HOUR for name in ("event_time", "received_at")}
+        for n, event in enumerate(past)
+    ]
+    late = past[0] | {"event_id": PAST_LATE, "received_at": NOW}
+    lake = made(spark, tmp_path_factory.mktemp("historic"), [*past, *seen, late])
+    lake.imported = {event["event_id"] for event in past}
+    return lake
+
+
+def with_imports(batch, imported):
+    origin = f.when(f.col("event_id").isin(*imported), "import").otherwise("kafka")
+    return replace(batch, events=batch.events.withColumn("origin", origin))
+
+
+def test_of_a_day_that_was_only_imported_nothing_but_what_came_late_differs(spark, historic):
+    verdicts = admitted(historic.accepted, historic.imported)
+    assert [event["event_id"] for event in verdicts.late] == [PAST_LATE]
+    said, truth = tiles_of(verdicts.clean), tiles_of(admitted(historic.accepted, (), ENDLESS).clean)
+    without = tiles_of(admitted(historic.accepted, [PAST_LATE], ENDLESS).clean)
+    expected = {key: {"late", "imported"} if key in without else {"late"} for key in changed(without, truth)}
+    assert {"late", "imported"} in expected.values()
+
+    batch = with_imports(historic.batch, historic.imported)
+    found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
+    check(found, expected, len(said) + len(expected))
+    assert {summary.day for summary in summaries(found) if summary.only_imported} == {PAST}
+
+
+def test_a_day_of_which_the_speed_layer_lost_an_event_that_was_not_late_is_no_history(spark, historic):
+    lost = sorted(historic.imported)[7]
+    batch = with_imports(historic.batch, historic.imported - {lost})
+    verdicts = admitted(historic.accepted, historic.imported)
+    said = tiles_of(verdicts.clean)
+    found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
+    assert not any(summary.only_imported for summary in summaries(found))
+    truth = tiles_of(admitted(historic.accepted, (), ENDLESS).clean)
+    of_the_lost = changed(tiles_of(admitted(historic.accepted, [lost], ENDLESS).clean), truth)
+    assert of_the_lost <= {key for key, causes in reported(found).items() if "dropped" in causes}
+
+
+def test_a_summary_of_an_older_version_gets_the_new_column(spark, tmp_path):
+    told = not_compared(list(VIEWS.values())[:1], WANTED[:1])
+    old = summary_rows(spark, told).drop("only_imported")
+    overwrite(old, f"{tmp_path}/summary", WANTED[:1])
+    new = [replace(each, day=WANTED[1]) for each in told]
+    overwrite(summary_rows(spark, new), f"{tmp_path}/summary", WANTED[1:2], widen=True)
+    rows = spark.read.format("delta").load(f"{tmp_path}/summary").collect()
+    assert {row["day"]: row["only_imported"] for row in rows} == {WANTED[0]: None, WANTED[1]: True}
