@@ -12,7 +12,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 from rich.table import Table
 
-from foryou.cli.nightly import Spark, StepFailed, run, summary, wrong
+from foryou.cli.night_summary import summary
+from foryou.cli.nightly import Spark, StepFailed, run, wrong
 from foryou.lake import days
 from foryou.lake.history import ImportFailed, Order, import_history
 from foryou.lake.night import Night
@@ -35,7 +36,8 @@ def night(settings: Settings, videos: int, app_id: str, console: Console) -> boo
     cause."""
     today = days.day_of(time.time_ns() // 1_000_000)
     first = today - timedelta(days=PAST_DAYS)
-    console.print(f"\n[bold]The night[/] over {PAST_DAYS} days of made-up history and today (`foryou nightly`):")
+    told = f"over {PAST_DAYS + 1} days, {PAST_DAYS} of made-up history and today (`foryou nightly`):"
+    console.print(f"\n[bold]The night[/] {told}")
     try:
         _past(settings, videos, app_id, today)
         span = first, today

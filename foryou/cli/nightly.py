@@ -18,9 +18,9 @@ from typing import Annotated, Any, TextIO
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from foryou.cli.night_summary import summary
 from foryou.cli.stack import live_settings, say_java, settings_or_exit
 from foryou.lake import days, night
 from foryou.lake.night import STEPS, Done, Night, Step
@@ -251,13 +251,15 @@ def _last_words(log: Path) -> str:
 
 @contextmanager
 def _progress(console: Console, step: Step) -> Iterator[None]:
-    """One line: the step, and how long it has run."""
+    """One line: the step, and how long it has run. Where nothing can be drawn anew, a line when it begins, and one when
+    it is known how long it took."""
     begin = time.monotonic()
 
     def line() -> Text:
         return Text(f"  {step.name:<11} {time.monotonic() - begin:5.0f} s  {step.doc}")
 
-    if not console.is_terminal:  # a file: one whole line, once it is known how long it took
+    if not console.is_terminal or console.is_dumb_terminal:
+        console.print(Text(f"  {step.name:<11} {'…':>7}  {step.doc}"), soft_wrap=True)
         try:
             yield
         finally:
@@ -278,21 +280,3 @@ def _progress(console: Console, step: Step) -> Iterator[None]:
             stop.set()
             ticker.join()
             live.update(line())
-
-
-def summary(done: Night) -> Table:
-    """What the night wrote."""
-    table = Table(title=f"Night {done.name}", title_justify="left")
-    table.add_column("step")
-    table.add_column("s", justify="right")
-    table.add_column("rows", justify="right")
-    table.add_column("")
-    for step in STEPS:
-        made = done.done.get(step.name)
-        if made is None:
-            continue
-        rows = made.wrote.get("rows")
-        rest = {name: value for name, value in made.wrote.items() if name not in ("rows", "topics", "views")}
-        told = ", ".join(f"{name} {value}" for name, value in rest.items() if not isinstance(value, dict | list))
-        table.add_row(step.name, f"{made.seconds:.0f}", f"{rows:,}" if isinstance(rows, int) else "", told[:60])
-    return table

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from foryou.cli.night_summary import utc
 from foryou.cli.stack import settings_or_exit
 from foryou.lake.delta_files import DeltaUnreadable, live_files, read
 from foryou.lake.parity_causes import CAUSES, MEANING, WRONG
@@ -108,7 +109,8 @@ def show(found: Report, console: Console) -> None:
         if found.total(cause):
             console.print(f"  [bold]{cause}[/]: {MEANING[cause]}", highlight=False)
     for row in found.wrong[:EXAMPLES]:
-        about = " ".join(str(row[name]) for name in ("view", "app_id", "entity", "facet", "tile_ms", "tile_start"))
+        about = " ".join(str(row[name]) for name in ("view", "app_id", "entity", "facet"))
+        about += f", {row['tile_ms'] // 1_000} s from {utc(row['tile_start'])} UTC"
         console.print(f"[red]{', '.join(row['causes'])}[/] {about}", highlight=False)
         console.print(f"  speed {row['speed']}\n  batch {row['batch']}", highlight=False, markup=False)
     if found.total("compared") and not found.total("different"):
