@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -51,15 +52,24 @@ def demo(
         raise typer.Exit(1) from error
     if ours:
         say_java(console)
+    ask = Ask(people, seconds, seed, rate, videos)
+    again = f"{ask.command} --night" if tonight else ask.command
+    to_come = ["the report", "the night"] if tonight else ["the report"]
     try:
-        good = _on_stack(settings, Ask(people, seconds, seed, rate, videos), console)
-        if good and tonight:
-            good = night(settings, videos, Stack.of(settings).app_id, console)
+        report = _on_stack(settings, ask, console)
+        good = report is not None and report.good
+        if report is None:
+            say_left_out(to_come, again, console)
+        elif tonight:  # also where an equation is off: the night counts by itself
+            to_come = ["the night"]
+            good = night(settings, videos, Stack.of(settings).app_id, console) and good
+        to_come = []
         if not once:
             _stay(console, ours)
     except KeyboardInterrupt:
         good = False
         console.print("[yellow]interrupted")
+        say_left_out(to_come, again, console)
     finally:
         if ours:
             with console.status("stopping the stack"):
@@ -70,21 +80,28 @@ def demo(
     raise typer.Exit(0 if good else 1)
 
 
-def _on_stack(settings: Settings, ask: Ask, console: Console) -> bool:
-    """Waits for the stack, demonstrates, reports. True when all was as it must be."""
+def say_left_out(parts: Sequence[str], again: str, console: Console) -> None:
+    """What the demo has not shown, and how to get it."""
+    if parts:
+        told = f"Left out: {' and '.join(parts)}. `{again}` makes {'it' if len(parts) == 1 else 'them'}."
+        console.print(f"[yellow]{told}", highlight=False, soft_wrap=True)
+
+
+def _on_stack(settings: Settings, ask: Ask, console: Console) -> Report | None:
+    """Waits for the stack, demonstrates, reports. None when it did not get as far as a report."""
     begin = time.perf_counter()
     if not _up(settings, console):
-        return False
+        return None
     try:
         with bars(console) as progress:
             report = asyncio.run(demonstrate(Stack.of(settings), ask, progress))
     except STOPPED_BY as error:
         console.print(f"[red]the demo stopped: {error}", highlight=False)
-        return False
+        return None
     show(report, console)
     console.print(f"\nThe whole demo took {time.perf_counter() - begin:.0f} s: {_steps(report)}.")
     console.print(f"The same as text and JSON: {save(report, settings.home / 'report')}", soft_wrap=True)
-    return report.good
+    return report
 
 
 def _up(settings: Settings, console: Console) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from foryou.cli.night_summary import summary
@@ -43,13 +44,21 @@ def night(settings: Settings, videos: int, app_id: str, console: Console) -> boo
         span = first, today
         with alone(Lake(settings.home / "lake"), span) as lock:
             tonight = run(Spark(settings, offline=False, memory="2g", console=console, lock=lock), span)
-        console.print(summary(tonight))
-        console.print(parity_line(tonight))
-        console.print(trends_table(_top(settings, today)))
-    except (StepFailed, ImportFailed, BlockingIOError, ClickHouseError) as error:
+    except (StepFailed, ImportFailed, BlockingIOError) as error:
         console.print(f"[red]the night stopped: {error}", highlight=False)
+        console.print(left_out(error, first, today), highlight=False, soft_wrap=True)
         return False
-    return not wrong(tonight)
+    console.print(summary(tonight))
+    console.print(parity_line(tonight))
+    return show_trends(settings, today, console) and not wrong(tonight)
+
+
+def left_out(error: Exception, first: date, today: date) -> str:
+    """What a night that stopped has not shown, and how to get it."""
+    what = "Left out: the night's summary, speed against batch, and what trends."
+    if isinstance(error, ImportFailed):
+        return f"{what} `foryou demo --night` makes the history again, and the night."
+    return f"{what} `foryou nightly --from {first} --to {today}` goes on with the night, then `foryou parity`."
 
 
 def _past(settings: Settings, videos: int, app_id: str, until: date) -> None:
@@ -92,6 +101,20 @@ def parity_line(tonight: Night) -> str:
 
 def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
+
+
+def show_trends(settings: Settings, day: date, console: Console) -> bool:
+    """What ClickHouse says is popular, or a sentence; False when it cannot be asked."""
+    try:
+        rows, why = _top(settings, day), "it has none of the day"
+    except ClickHouseError as error:
+        rows, why = None, escape(f"{error}")
+    if rows:
+        console.print(trends_table(rows))
+    else:
+        again = f"`foryou nightly --date {day} --steps trends,analytics` hands them over again"
+        console.print(f"[yellow]Left out: what trends, asked of ClickHouse: {why}. {again}.", highlight=False)
+    return rows is not None
 
 
 def _top(settings: Settings, day: date) -> Sequence[Sequence[Any]]:

@@ -16,19 +16,18 @@ from foryou.cli.feature_reader import FeatureReader
 from foryou.cli.probes import Arrive, NotThere, TenLikes, catalogue_is_blended, freshness, ten_likes
 from foryou.cli.report import Latencies, Report, counts_of
 from foryou.cli.simulate import CATALOGUE_SEED, Stack, ensure_catalogue, tick, world_of
-from foryou.cli.topic_ends import TAPS, Ends, ends, metric
-from foryou.contract.topics import FLAGGED
+from foryou.cli.topic_ends import Ends, counted, ends, metric
 from foryou.local.home import Home
 from foryou.local.state import load
 from foryou.service.settings import Settings
 from foryou.simulator.arms import compare
-from foryou.simulator.catalogue import Catalogue
+from foryou.simulator.catalogue import SIZE, Catalogue
 from foryou.simulator.people import Diary, World
 from foryou.simulator.percentiles import percentiles
 from foryou.simulator.phone import HttpPhone
 from foryou.simulator.population import choose
 from foryou.simulator.run import Plan, arrive, live
-from foryou.simulator.tally import Equation, Lanes, Tally, equations
+from foryou.simulator.tally import Counted, Lanes, Others, Tally, equations
 from foryou.simulator.wire import Door
 
 T = TypeVar("T")
@@ -52,7 +51,8 @@ class Ask:
     @property
     def command(self) -> str:
         """The command that asks the same again."""
-        return f"foryou demo --people {self.people} --seconds {self.seconds:g} --seed {self.seed} --rate {self.rate:g}"
+        told = f"foryou demo --people {self.people} --seconds {self.seconds:g} --seed {self.seed} --rate {self.rate:g}"
+        return told if self.videos == SIZE else f"{told} --videos {self.videos}"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ async def demonstrate(stack: Stack, ask: Ask, progress: Progress) -> Report:
         publishing = ensure_catalogue(stack, CATALOGUE_SEED, ask.videos, time.time_ns() // 1_000_000, progress)
         catalogue, _ = await watch.of("publish the catalogue", publishing)
         world = world_of(catalogue)
-        before, received = await quiet_ends(stack.settings.kafka), await received_events(doors.collector)
+        books = Books(stack.settings.kafka, doors.collector)
+        await books.open()
         await watch.of("ranker has the catalogue", ranker_has(doors.ranker, catalogue, progress))
         await watch.of("Flink has the catalogue", catalogue_is_blended(visitors, catalogue))
         evening = await watch.of("people live", spend(world, ask, doors, phone, visitors, progress))
-        lanes = await watch.of("close the books", settled(stack.settings.kafka, before, progress))
-        received = await received_events(doors.collector) - received
+        heard, lanes = await watch.of("close the books", books.close(progress))
     return Report(
         command=ask.command,
         began=began.isoformat(timespec="seconds"),
@@ -115,10 +115,8 @@ async def demonstrate(stack: Stack, ask: Ask, progress: Progress) -> Report:
         pages=evening.diary.pages,
         watched=len(evening.diary.watched) + evening.diary.strangers,
         counts=counts_of(tally, lanes),
-        books=[
-            Equation("received = accepted + rejected, by the collector", received, lanes.accepted + lanes.rejected),
-            *equations(tally, lanes),
-        ],
+        books=equations(tally, heard, lanes),
+        others=Others.beside(tally, heard),
         latencies=Latencies(tally.acks(), percentiles(evening.freshness_ms), tally.feeds()),
         fallbacks=tally.fallbacks,
         ten_likes=evening.likes,
@@ -126,7 +124,7 @@ async def demonstrate(stack: Stack, ask: Ask, progress: Progress) -> Report:
         memory_mb=memory_mb(stack.settings),
         addresses=addresses(stack.settings),
         trouble=trouble(tally, evening),
-        warnings=warnings(tally, evening),
+        warnings=[*warnings(tally, evening), *books.restless()],
         warm_up_s=warm_up_s(ask.seconds),
     )
 
@@ -203,35 +201,53 @@ async def ranker_has(ranker: Door, catalogue: Catalogue, progress: Progress) -> 
     raise NotThere(f"the ranker has {have:,} of {wanted:,} videos after {CATALOGUE_S:.0f} s")
 
 
-async def received_events(collector: Door) -> int:
-    """Action, context and unreadable events that the collector has given a verdict on since it started."""
-    lanes = (*TAPS, FLAGGED, "unknown")
-    return int(sum([await metric(collector, "foryou_collector_received_total", lane=lane) for lane in lanes]))
+class Books:
+    """What the collector counted and the topics gained, from a quiet moment to one at which both agree."""
 
+    def __init__(self, bootstrap: str, collector: Door) -> None:
+        self._bootstrap = bootstrap
+        self._collector = collector
+        self._quiet = True
 
-async def quiet_ends(bootstrap: str, seconds: float = SETTLE_S) -> Ends:
-    """The topics' ends once nothing has moved for a second, or as they are after `seconds`."""
-    give_up = time.monotonic() + seconds
-    last = await asyncio.to_thread(ends, bootstrap)
-    while time.monotonic() < give_up:
-        await asyncio.sleep(1.0)
-        now = await asyncio.to_thread(ends, bootstrap)
-        if now == last:
-            break
-        last = now
-    return last
+    async def open(self, seconds: float = SETTLE_S) -> None:
+        """Begins once nothing has moved for a second, or as it is after `seconds`."""
+        give_up = time.monotonic() + seconds
+        self._before = await self._look()
+        while time.monotonic() < give_up:
+            await asyncio.sleep(1.0)
+            now = await self._look()
+            if now == self._before:
+                return
+            self._before = now
+        self._quiet = False
 
+    async def close(self, progress: Progress, seconds: float = SETTLE_S) -> tuple[Counted, Lanes]:
+        """What came since, once all that the collector accepted is in Kafka and has its verdict, or as it is after
+        `seconds`."""
+        bar = progress.add_task("closing the books", total=None)
+        give_up = time.monotonic() + seconds
+        last: Counted | None = None
+        while True:
+            counted_now, ends_now = await self._look()
+            heard, lanes = counted_now.since(self._before[0]), ends_now.since(self._before[1])
+            progress.update(bar, total=heard.accepted, completed=lanes.judged)
+            if (heard.accepted, heard.accepted, heard.letters) == (lanes.accepted, lanes.judged, lanes.rejected):
+                return heard, lanes
+            if time.monotonic() > give_up:
+                self._quiet = self._quiet and last in (None, heard)
+                return heard, lanes
+            last = heard
+            await asyncio.sleep(0.25)
 
-async def settled(bootstrap: str, before: Ends, progress: Progress) -> Lanes:
-    """What the topics gained, once Flink has admitted all that was accepted, or as it is after a while."""
-    bar = progress.add_task("closing the books", total=None)
-    give_up = time.monotonic() + SETTLE_S
-    while True:
-        lanes = (await asyncio.to_thread(ends, bootstrap)).since(before)
-        progress.update(bar, total=lanes.accepted, completed=lanes.judged)
-        if lanes.judged == lanes.accepted or time.monotonic() > give_up:
-            return lanes
-        await asyncio.sleep(0.25)
+    def restless(self) -> list[str]:
+        """A sentence, where somebody went on posting while the books were opened or closed."""
+        told = (
+            "somebody posted all the while that the books were opened or closed: what an equation is off by may be on"
+        )
+        return [] if self._quiet else [f"{told} its way. `foryou demo` again, when nobody else posts, tells it exactly"]
+
+    async def _look(self) -> tuple[Counted, Ends]:
+        return await counted(self._collector), await asyncio.to_thread(ends, self._bootstrap)
 
 
 def memory_mb(settings: Settings) -> dict[str, float]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from foryou.cli.probes import Shown, TenLikes
 from foryou.simulator.arms import LEARNT_PAGES, Arms, Enjoyment
 from foryou.simulator.percentiles import Percentiles
-from foryou.simulator.tally import Equation, Lanes, Tally
+from foryou.simulator.tally import Equation, Lanes, Others, Tally
 
 WIDTH = 100
 
@@ -50,11 +50,22 @@ class Report:
     trouble: list[str]  # must not happen
     warnings: list[str]  # may happen on a busy machine
     warm_up_s: float  # of the people's time, before latencies were taken
+    others: Others  # events that somebody else posted meanwhile
 
     @property
     def good(self) -> bool:
         """Every equation holds, and nothing failed on the way."""
         return not self.trouble and all(each.holds for each in self.books)
+
+
+def of_others(report: Report) -> list[str]:
+    """A sentence, where there were any."""
+    found = report.others
+    if not found.events:
+        return []
+    came = "1 event of others came" if found.events == 1 else f"{found.events:,} events of others came"
+    among = "they are counted in the equations that name them, and among clean, duplicate and late"
+    return [f"{came} in meanwhile ({found.accepted:,} accepted, {found.rejected:,} rejected): {among}"]
 
 
 def counts_of(tally: Tally, lanes: Lanes) -> dict[str, int]:
@@ -103,6 +114,8 @@ def show(report: Report, console: Console) -> None:
         console.print()
         console.print(table, width=min(WIDTH, console.width))
     console.print()
+    for line in of_others(report):
+        console.print(f"  {line}", highlight=False)
     for line in report.trouble:
         console.print(f"[red]✗ {line}", highlight=False)
     for line in report.warnings:
@@ -117,7 +130,7 @@ def save(report: Report, folder: Path) -> Path:
     text = [f"# foryou: a demo of {report.began}", "", f"Made by `{report.command}`.", ""]
     for table in tables(report):
         text += [f"## {table.title}", "", *_markdown(table), ""]
-    text += [*(f"- {line}" for line in (*report.trouble, *report.warnings)), ""]
+    text += [*(f"- {line}" for line in (*of_others(report), *report.trouble, *report.warnings)), ""]
     (folder / "report.md").write_text("\n".join(text), "utf-8")
     return folder / "report.md"
 

@@ -1,5 +1,6 @@
 """What the topics and doors hold, counted before and after a run: the right-hand sides of the equations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
@@ -7,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from foryou.contract.events import Lane
 from foryou.contract.topics import FLAGGED, REJECTED
-from foryou.simulator.tally import Lanes
+from foryou.simulator.tally import Counted, Lanes
 from foryou.simulator.wire import Door
 
 TAPS = (Lane.ACTION.value, Lane.CONTEXT.value)  # the lanes that Flink admits
@@ -21,7 +22,7 @@ class Ends:
     records: dict[str, int]
 
     def since(self, before: "Ends") -> Lanes:
-        """What was added since `before`, by whoever sent it: two runs at once read each other's events."""
+        """What was added since `before`, by whoever sent it."""
         gained = {topic: count - before.records.get(topic, 0) for topic, count in self.records.items()}
         clean, duplicate, late = (gained[topic] for topic in ADMITTED)
         accepted = sum(gained[topic] for topic in TAPS)
@@ -44,10 +45,34 @@ def ends(bootstrap: str) -> Ends:
 
 async def metric(door: Door, name: str, **labels: str) -> float:
     """The sum of a process's samples of one metric; 0.0 where it has none yet. Raises OSError."""
-    answer = await door.get("/metrics")
+    return _sum(await _metrics(door), name, labels)
+
+
+async def counted(collector: Door) -> Counted:
+    """What the collector has counted since it started, all of one moment. Raises OSError."""
+    text = await _metrics(collector)
+
+    def events(what: str) -> int:
+        lanes = (*TAPS, FLAGGED, "unknown")
+        return int(sum(_sum(text, f"foryou_collector_{what}_total", {"lane": lane}) for lane in lanes))
+
+    return Counted(
+        received=events("received"),
+        accepted=events("accepted"),
+        rejected=events("rejected"),
+        limited=events("limited"),
+        letters=int(_sum(text, "foryou_collector_dead_letters_total", {})),
+    )
+
+
+async def _metrics(door: Door) -> str:
+    return (await door.get("/metrics")).body.decode()
+
+
+def _sum(text: str, name: str, labels: Mapping[str, str]) -> float:
     return sum(
         sample.value
-        for family in text_string_to_metric_families(answer.body.decode())
+        for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )

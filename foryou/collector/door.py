@@ -65,6 +65,7 @@ class Door:
             what: {lane: metrics.counter(f"foryou_collector_{what}_total", lane=lane) for lane in lanes}
             for what in ("received", "accepted", "rejected", "limited")
         }
+        self._dead_letters = metrics.counter("foryou_collector_dead_letters_total")
         self._turned_away = metrics.counter("foryou_collector_turned_away_total")
         self._ack_seconds = metrics.histogram("foryou_collector_ack_seconds")
 
@@ -164,7 +165,7 @@ class Door:
         problem = whole.problem
         refused = Refused(problem.reason, problem.field, problem.detail, problem.remedy or "")
         await self._append([self._letters.letter(refused, body, app_id, origin, now_ms, whole=True)])
-        self._count([refused] * whole.count)
+        self._count([refused] * whole.count, letters=1)
 
     async def _append(self, records: list[LogRecord]) -> None:
         try:
@@ -173,7 +174,8 @@ class Door:
             self._turned_away.inc()
             raise unavailable(f"the events are not stored: {error}") from error
 
-    def _count(self, verdicts: list[Accepted | Refused]) -> None:
+    def _count(self, verdicts: list[Accepted | Refused], letters: int | None = None) -> None:
+        """`letters`: how many dead letters were written, where it is not one for each event that was refused."""
         # A post of one sound event is what phones send most; the general way is a twentieth of what the post costs.
         if len(verdicts) == 1 and isinstance(only := verdicts[0], Accepted) and only.flags is None and not only.removed:
             self._counters["received"][only.lane].inc()
@@ -183,6 +185,8 @@ class Door:
         for (what, lane), count in told.items():
             self._counters["received"][lane].inc(count)
             self._counters[what][lane].inc(count)
+        refused = sum(count for (what, _), count in told.items() if what == "rejected")
+        self._dead_letters.inc(refused if letters is None else letters)
         for reason, count in Counter(verdict.reason for verdict in verdicts if isinstance(verdict, Refused)).items():
             self._metrics.counter("foryou_collector_refusals_total", reason=reason).inc(count)
         for verdict in verdicts:

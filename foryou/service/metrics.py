@@ -62,6 +62,10 @@ _COLLECTOR = (
     _counter("foryou_collector_accepted_total", "Events in the log, synced, and the client was told so.", "lane"),
     _counter("foryou_collector_rejected_total", "Events refused at the door.", "lane"),
     _counter("foryou_collector_limited_total", "Events refused for their number; the client keeps them.", "lane"),
+    _counter(
+        "foryou_collector_dead_letters_total",
+        "Dead letters in the log: one for each refused event, one for a whole post that could not be split.",
+    ),
     _counter("foryou_collector_flagged_total", "Accepted events that were kept apart, by rule.", "flag"),
     _counter("foryou_collector_removed_properties_total", "Properties that are never stored, by the rule.", "rule"),
     _counter("foryou_collector_refusals_total", "Refused events by reason.", "reason"),

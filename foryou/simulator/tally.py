@@ -62,6 +62,48 @@ class Lanes:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What the collector itself counted: events of the action and context lanes, flagged ones and those of unknown
+    type, by whoever sent them; `letters` of every lane, one for each refused event or for a post refused as a whole.
+    """
+
+    received: int
+    accepted: int
+    rejected: int
+    limited: int
+    letters: int
+
+    def since(self, before: "Counted") -> "Counted":
+        """What was counted since `before`."""
+        return Counted(
+            self.received - before.received,
+            self.accepted - before.accepted,
+            self.rejected - before.rejected,
+            self.limited - before.limited,
+            self.letters - before.letters,
+        )
+
+
+@dataclass(frozen=True)
+class Others:
+    """Events that others than the simulator sent meanwhile."""
+
+    accepted: int = 0
+    rejected: int = 0
+
+    @classmethod
+    def beside(cls, tally: Tally, counted: Counted) -> "Others":
+        """What the collector counted beyond what the simulator was answered; never less than nothing."""
+        more = (counted.accepted - tally.accepted, counted.rejected - tally.rejected)
+        return cls(*(max(0, count) for count in more))
+
+    @property
+    def events(self) -> int:
+        """All of them."""
+        return self.accepted + self.rejected
+
+
+@dataclass(frozen=True)
 class Equation:
     """One line of the books: both sides, and whether they agree."""
 
@@ -75,14 +117,29 @@ class Equation:
         return self.left == self.right
 
 
-def equations(tally: Tally, lanes: Lanes) -> list[Equation]:
-    """What must hold of a run once it is settled: the laws, hop by hop, and the known mischief found again."""
+def equations(tally: Tally, counted: Counted, lanes: Lanes) -> list[Equation]:
+    """What must hold of a run once it is settled: the laws, hop by hop, and the known mischief found again.
+
+    Where others sent events meanwhile, they are on the left of the equations that name them. Of theirs the verdict is
+    not known before: as many as were accepted may be copies or late.
+    """
+    others = Others.beside(tally, counted)
+    copies = min(max(0, lanes.duplicate - tally.duplicates_made), others.accepted)
+    late = min(max(0, lanes.late - tally.late_made), others.accepted - copies)
+    plus = " + of others" if others.events else ""
     return [
         Equation("sent = accepted + rejected, as answered", tally.sent, tally.accepted + tally.rejected),
-        Equation("answered accepted = in the lanes", tally.accepted, lanes.accepted),
-        Equation("answered rejected = dead letters", tally.rejected, lanes.rejected),
+        Equation(
+            "received = accepted + rejected + limited, by the collector",
+            counted.received,
+            counted.accepted + counted.rejected + counted.limited,
+        ),
+        Equation(f"answered accepted{plus} = by the collector", tally.accepted + others.accepted, counted.accepted),
+        Equation(f"answered rejected{plus} = by the collector", tally.rejected + others.rejected, counted.rejected),
+        Equation("accepted by the collector = in the lanes", counted.accepted, lanes.accepted),
+        Equation("dead letters of the collector = in Kafka", counted.letters, lanes.rejected),
         Equation("accepted = clean + duplicate + late", lanes.accepted - lanes.flagged, lanes.judged - lanes.flagged),
         Equation("broken on purpose = rejected", tally.broken_made, tally.rejected),
-        Equation("sent twice = duplicate", tally.duplicates_made, lanes.duplicate),
-        Equation("days old = late", tally.late_made, lanes.late),
+        Equation(f"sent twice{plus} = duplicate", tally.duplicates_made + copies, lanes.duplicate),
+        Equation(f"days old{plus} = late", tally.late_made + late, lanes.late),
     ]

@@ -176,6 +176,7 @@ def test_more_events_than_a_post_may_hold_are_a_413_counted_and_kept(collector):
 
     assert (answer.status, answer.json()["reason"]) == (413, "too_many_events")
     assert collector.counted("rejected") == MAX_BATCH + 1 and len(collector.rejected()) == 1
+    assert collector.metrics.value("foryou_collector_dead_letters_total") == 1
 
 
 def test_the_dead_letter_of_a_huge_body_is_bounded_and_says_so(collector):
@@ -213,6 +214,7 @@ def test_the_equation_holds_by_lane(collector, like):
     assert value("foryou_collector_rejected_total", lane=ACTION) == 1  # its type could be read
     assert value("foryou_collector_rejected_total", lane="unknown") == 2
     assert collector.counted("received") == collector.counted("accepted") + collector.counted("rejected") == 5
+    assert value("foryou_collector_dead_letters_total") == len(collector.rejected()) == 3
 
 
 def test_a_key_without_the_right_to_write_events_gets_a_403_that_names_it(collector, like):

@@ -13,7 +13,7 @@ from foryou.simulator.mischief import NONE, Batch, Rates, pack
 from foryou.simulator.percentiles import percentiles
 from foryou.simulator.phone import HttpPhone
 from foryou.simulator.run import PublishFailed, publish
-from foryou.simulator.tally import Lanes, Tally, equations
+from foryou.simulator.tally import Counted, Lanes, Tally, equations
 from foryou.simulator.wire import Door, NotLoopback
 
 NOON = 1_790_000_000_000
@@ -144,12 +144,15 @@ def test_the_books_count_what_is_sent_twice_late_and_broken():
     assert (tally.duplicates_made, tally.late_made, tally.broken_made) == (7, 2, 4)
     assert len(tally.ack_ms) == 2
     lanes = Lanes(accepted=16, rejected=4, clean=7, duplicate=7, late=2)
-    assert all(each.holds for each in equations(tally, lanes))
+    counted = Counted(received=20, accepted=16, rejected=4, limited=0, letters=4)
+    assert all(each.holds for each in equations(tally, counted, lanes))
 
 
 def test_a_lost_event_breaks_an_equation():
     tally = Tally(sent=10, accepted=10)
-    broken = [each.name for each in equations(tally, Lanes(10, 0, clean=9, duplicate=0, late=0)) if not each.holds]
+    counted = Counted(received=10, accepted=10, rejected=0, limited=0, letters=0)
+    lanes = Lanes(10, 0, clean=9, duplicate=0, late=0)
+    broken = [each.name for each in equations(tally, counted, lanes) if not each.holds]
     assert broken == ["accepted = clean + duplicate + late"]
 
 

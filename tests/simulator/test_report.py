@@ -11,7 +11,9 @@ from foryou.cli.report import WIDTH, Latencies, Report, counts_of, save, show
 from foryou.cli.topic_ends import Ends
 from foryou.simulator.arms import Arms, Enjoyment
 from foryou.simulator.percentiles import percentiles
-from foryou.simulator.tally import Lanes, Tally, equations
+from foryou.simulator.tally import Counted, Lanes, Others, Tally, equations
+
+COUNTED = Counted(received=12_345_678, accepted=12_345_670, rejected=8, limited=0, letters=8)
 
 
 def page(category: str) -> tuple[Shown, ...]:
@@ -33,7 +35,8 @@ def report() -> Report:
         pages=123_456,
         watched=1_234_567,
         counts=counts_of(tally, lanes),
-        books=equations(tally, lanes),
+        books=equations(tally, COUNTED, lanes),
+        others=Others.beside(tally, COUNTED),
         latencies=Latencies(percentiles([1.0, 12_345.6]), percentiles([math.inf]), percentiles([])),
         fallbacks={},
         ten_likes=TenLikes("street-food", page("calm"), page("street-food"), 97.0, 106.0),
@@ -64,7 +67,7 @@ def test_a_good_report_fits_a_hundred_columns_and_cuts_no_number(report):
 def test_a_hole_in_the_books_is_shown_and_the_report_is_not_good(report):
     lanes = Lanes(accepted=12_345_670, rejected=8, clean=12_344_999, duplicate=600, late=70)
     tally = Tally(sent=12_345_678, accepted=12_345_670, rejected=8, broken_made=8, late_made=70, duplicates_made=600)
-    holed = replace(report, books=equations(tally, lanes))
+    holed = replace(report, books=equations(tally, COUNTED, lanes))
     assert not holed.good
     assert "off by 1" in shown(holed) and "every equation holds" not in shown(holed)
 
@@ -73,6 +76,17 @@ def test_trouble_spoils_a_report_and_a_warning_does_not(report):
     assert not replace(report, trouble=["a feed was not answered"]).good
     warned = replace(report, warnings=["slow"])
     assert warned.good and "! slow" in shown(warned)
+
+
+def test_events_of_others_have_a_line_of_their_own_and_the_report_says_so(report, tmp_path):
+    assert "of others" not in shown(report)
+    theirs = replace(report, others=Others(accepted=67, rejected=1_001))
+    told = "1,068 events of others came in meanwhile (67 accepted, 1,001 rejected)"
+    assert theirs.good
+    assert told in " ".join(shown(theirs).split())
+    assert told in save(theirs, tmp_path).read_text("utf-8")
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["others"] == {"accepted": 67, "rejected": 1_001}
+    assert "1 event of others came in" in shown(replace(report, others=Others(1, 0)))
 
 
 def test_a_report_is_saved_as_text_and_as_valid_json(report, tmp_path):
