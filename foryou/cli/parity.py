@@ -57,7 +57,9 @@ def load(lake: Lake, day: date | None) -> Report | None:
     if wanted not in days:
         return None
     views = read(folder, days=(wanted, wanted)).sort_by("view").to_pylist()
-    differing = read(Path(lake.gold("parity")), days=(wanted, wanted)).to_pylist()
+    differing: list[dict[str, Any]] = []
+    if any(row["different"] for row in views):  # a lake of nothing but history has no table of differences
+        differing = read(Path(lake.gold("parity")), days=(wanted, wanted)).to_pylist()
     wrong = [row for row in differing if set(row["causes"]) & set(WRONG)]
     wrong.sort(key=lambda row: (row["view"], row["app_id"], row["entity"], row["tile_start"]))
     others = tuple(date.fromisoformat(each) for each in days if each != wanted)

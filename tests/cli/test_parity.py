@@ -35,6 +35,8 @@ def compared(lake, day=DAY, version=0, only_imported=None, tiles_compared=900, *
     row |= {} if only_imported is None else {"only_imported": only_imported}
     head = [protocol()] if version == 0 else []
     commit(summary, version, *head, add(summary, "a.parquet", [row | dict.fromkeys(CAUSES, 0) | causes], day))
+    if tiles_compared == 0:
+        return  # the night then makes no table of differences
     tiles = Path(lake.gold("parity"))
     row = {"view": "user_activity_v1", "app_id": "demo", "entity": "uk_ann", "facet": None, "tile_ms": 60_000}
     row |= {"tile_start": 1_795_000_000_000, "speed": '{"n":2}', "batch": '{"n":3}'}

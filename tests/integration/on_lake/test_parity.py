@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 from pyspark.sql import functions as f
+from typer.testing import CliRunner
 
+from foryou.cli.app import app as cli
 from foryou.contract.events import lane_of
 from foryou.contract.lateness import LATENESS_BOUND_MS
 from foryou.contract.schemas import schema
@@ -16,9 +18,12 @@ from foryou.features.definitions import VIEWS
 from foryou.features.operations import Collect, Count
 from foryou.lake import days
 from foryou.lake.clean import ENDLESS, overwrite
+from foryou.lake.job import Arguments
 from foryou.lake.layers import Speed
-from foryou.lake.parity import Moment, compare, newest, not_compared, summaries, summary_rows
+from foryou.lake.parity import Moment, compare, newest, not_compared, summaries, summary_rows, totals
 from foryou.lake.parity_causes import CAUSES
+from foryou.lake.tables import Lake
+from jobs.batch import parity as job
 
 from .. import generated
 from ..live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
@@ -314,3 +319,20 @@ def test_a_summary_of_an_older_version_gets_the_new_column(spark, tmp_path):
     overwrite(summary_rows(spark, new), f"{tmp_path}/summary", WANTED[1:2], widen=True)
     rows = spark.read.format("delta").load(f"{tmp_path}/summary").collect()
     assert {row["day"]: row["only_imported"] for row in rows} == {WANTED[0]: None, WANTED[1]: True}
+
+
+def test_the_job_names_the_days_that_were_only_imported_and_the_command_says_so(spark, tmp_path, monkeypatch):
+    lake = Lake(tmp_path / "lake")
+    rows = spark.createDataFrame(
+        [(day, "import", False) for day in WANTED[:2]], "day DATE, origin STRING, late BOOLEAN"
+    )
+    rows.write.format("delta").partitionBy("day").save(lake.events)
+    monkeypatch.setattr(job, "days_held", lambda _, wanted: wanted)
+    wrote = job.work(spark, Arguments(lake, tmp_path, WANTED[0], WANTED[2], 0, "kafka", "registry"))
+    assert wrote == totals([]) | {"days": 0, "days_only_imported": 2, "days_left_out": 1}
+
+    monkeypatch.setenv("FORYOU_HOME", str(tmp_path))
+    said = CliRunner().invoke(cli, ["parity", "--date", f"{WANTED[1]}"])
+    assert said.exit_code == 0, said.output
+    assert f"Speed never saw {WANTED[1]}: only imported." in said.output
+    assert CliRunner().invoke(cli, ["parity", "--date", f"{WANTED[2]}"]).exit_code == 1, "there was nothing of it"
