@@ -19,6 +19,7 @@ from foryou.contract.schemas import AvroSchema
 from foryou.lake import days
 from foryou.lake.delta_files import DeltaUnreadable, live_files, read
 from foryou.lake.ledger import NO_CLOCK, NO_END, Clock, Line, Offsets, Place, balance
+from foryou.lake.stream_progress import unread
 from foryou.lake.tables import Lake
 from foryou.lake.topic_spans import Span
 
@@ -87,19 +88,32 @@ def silver_lines(lake: Lake, bronze: Bronze, day: date) -> list[Line]:
         for place, clock in bronze.clocks.items()
     }
     took = {place: offsets for place, offsets in took.items() if len(offsets)}
+    reached = _silver_reached(lake)  # before silver is read: it may go on meanwhile
     unreadable = _unreadable(lake, day)
     silver = {table: _silver_offsets(Path(table), took) for table in set(_tables(lake).values())}
     lines = []
     for place, offsets in sorted(took.items(), key=lambda item: _order(item[0])):
         table = _tables(lake)[lane_of_topic(place.topic)]
         kept, broken = silver[table].get(place, NOTHING), unreadable.get(place, NOTHING)
-        read_so_far = np.concatenate([kept, broken])
-        reached = int(read_so_far.max()) + 1 if len(read_so_far) else 0
-        rest = np.setdiff1d(offsets, read_so_far)
-        copies = _copies(lake, Path(table), place, rest[rest < reached], day)
+        rest = np.setdiff1d(offsets, np.concatenate([kept, broken]))
+        copies = _copies(lake, Path(table), place, rest[rest < reached(place)], day)
         terms = {"silver": kept, "copies": copies, "unreadable": broken}
-        lines.append(balance(SILVER, place, offsets, terms, reached, bronze.clocks[place]))
+        lines.append(balance(SILVER, place, offsets, terms, reached(place), bronze.clocks[place]))
     return lines
+
+
+def _silver_reached(lake: Lake) -> Callable[[Place], int]:
+    """The first offset of a place that silver has not looked at."""
+    files = unread(Path(lake.bronze), lake.silver_checkpoint)
+    if files is None:
+        return lambda place: 0
+    first: dict[Place, int] = {}
+    for file in files:
+        rows = pq.read_table(file.path, columns=["topic", "partition", "offset"])
+        for row in rows.group_by(["topic", "partition"]).aggregate([("offset", "min")]).to_pylist():
+            place = Place(row["topic"], row["partition"])
+            first[place] = min(row["offset_min"], first.get(place, NO_END))
+    return lambda place: first.get(place, NO_END)
 
 
 def _tables(lake: Lake) -> dict[str, str]:

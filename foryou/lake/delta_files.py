@@ -35,9 +35,8 @@ class DeltaFile:
 
 def live_files(table: Path) -> list[DeltaFile]:
     """The files of the newest version, by path. Raises DeltaUnreadable."""
-    log = table / "_delta_log"
-    commits = {int(path.stem): path for path in log.glob("*.json") if path.stem.isdigit()}
-    version, actions = _checkpoint(log)
+    commits = _commits(table)
+    version, actions = _checkpoint(table / "_delta_log")
     later = sorted(number for number in commits if number > version)
     if not later and version < 0:
         raise DeltaUnreadable(f"{table} is no Delta table: it has no log")
@@ -50,9 +49,20 @@ def live_files(table: Path) -> list[DeltaFile]:
             live.pop(action["remove"]["path"], None)
         elif action.get("add"):
             live[action["add"]["path"]] = action["add"]
-    return [
-        DeltaFile(table / unquote(path), dict(add.get("partitionValues") or {})) for path, add in sorted(live.items())
-    ]
+    return [_file(table, add) for _, add in sorted(live.items())]
+
+
+def added_since(table: Path, version: int) -> list[DeltaFile] | None:
+    """The files that the commits from `version` on brought new rows in; None where the log no longer has them all.
+    Raises DeltaUnreadable for what is no table."""
+    commits = _commits(table)
+    if not commits:
+        raise DeltaUnreadable(f"{table} is no Delta table: it has no log")
+    later = sorted(number for number in commits if number >= version)
+    if later and later != list(range(version, later[-1] + 1)):
+        return None
+    added = [line["add"] for number in later for line in _lines(commits[number]) if line.get("add")]
+    return [_file(table, add) for add in added if add.get("dataChange", True)]
 
 
 def read(
@@ -70,6 +80,14 @@ def read(
             continue
         parts.append(pq.read_table(file.path, columns=list(columns) if columns else None, filters=where))
     return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+
+
+def _commits(table: Path) -> dict[int, Path]:
+    return {int(path.stem): path for path in (table / "_delta_log").glob("*.json") if path.stem.isdigit()}
+
+
+def _file(table: Path, add: dict[str, Any]) -> DeltaFile:
+    return DeltaFile(table / unquote(add["path"]), dict(add.get("partitionValues") or {}))
 
 
 def _checkpoint(log: Path) -> tuple[int, list[dict[str, Any]]]:

@@ -68,7 +68,7 @@ def refine(spark: SparkSession, lake: Lake) -> None:
     source = spark.readStream.format("delta").option("maxBytesPerTrigger", BYTES_PER_BATCH).load(lake.bronze)
     query = (
         source.writeStream.foreachBatch(lambda rows, number: _merge_batch(rows, lake, number, written_by))
-        .option("checkpointLocation", str(lake.root / "checkpoints" / "silver"))
+        .option("checkpointLocation", str(lake.silver_checkpoint))
         .trigger(availableNow=True)
         .start()
     )

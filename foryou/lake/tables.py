@@ -60,6 +60,11 @@ class Lake:
         return str(self.root / "silver" / "clean")
 
     @property
+    def silver_checkpoint(self) -> Path:
+        """How far silver has read bronze, as Spark's streams write it."""
+        return self.root / "checkpoints" / "silver"
+
+    @property
     def dirty(self) -> Path:
         """Marks of days whose clean rows and tiles must be made again."""
         return self.root / "dirty"

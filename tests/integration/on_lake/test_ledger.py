@@ -75,6 +75,30 @@ def test_a_row_that_is_taken_out_is_the_hole(live, settings, table, column, hop)
         put_back()
 
 
+def test_the_last_row_of_a_partition_is_missed_too(live, settings):
+    line = lines_of(keep_books(settings, DAY, NOW), books.SILVER)[ACTION]
+    last = max(event["source_offset"] for event in live.accepted if event["event_type"] != "app_open")
+    put_back = take_out(Path(live.lake.events), "source_offset", last, ACTION)
+    try:
+        made = lines_of(keep_books(settings, DAY, NOW), books.SILVER)[ACTION]
+        assert (made.holes[0].first, made.right["silver"]) == (last, line.right["silver"] - 1)
+    finally:
+        put_back()
+
+
+def test_what_bronze_took_after_silver_is_on_its_way(live, settings):
+    checkpoint = live.lake.silver_checkpoint / "commits"
+    put_back = take_out(Path(live.lake.events), "source_offset", 7, ACTION)
+    kept = checkpoint.rename(checkpoint.with_name("commits.kept"))
+    try:
+        made = lines_of(keep_books(settings, DAY, NOW), books.SILVER)[ACTION]
+        assert made.holds
+        assert made.right[IN_FLIGHT] >= 1
+    finally:
+        kept.rename(checkpoint)
+        put_back()
+
+
 def test_the_command_fails_on_a_hole_and_says_where(live, settings, monkeypatch):
     monkeypatch.setenv("FORYOU_HOME", str(settings.home))
     monkeypatch.setenv("FORYOU_PORT_OFFSET", "3900")
