@@ -2,6 +2,8 @@
 MAIN := .venv/main/bin
 # Our own tree first: the tests and benches lie beside the package and are not installed.
 export PYTHONPATH := $(CURDIR)
+# Some images tell Python to keep no bytecode: then every process would compile our own modules once more.
+unexport PYTHONDONTWRITEBYTECODE
 # A whole night with every step takes minutes beside a stack; `make drill` runs it.
 LONG := --ignore=tests/integration/on_stack/test_night_live.py
 # Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then

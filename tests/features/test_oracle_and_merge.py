@@ -30,26 +30,36 @@ types = st.sampled_from(
 )  # fmt: skip
 
 
+# Made once: a strategy made anew for each draw costs more than the draw.
+VIDEOS, APPS, USERS = (
+    st.sampled_from(["v1", "v2", "v3"]),
+    st.sampled_from(["demo", "demo", "other"]),
+    st.sampled_from("ab"),
+)
+IDS, IMPRESSIONS = st.integers(0, 10**9), st.sampled_from(["i1", "i2", None])
+DELAYS = st.sampled_from([0, 0, 5, HOUR, DAY, DAY + 1, -5])
+WATCHED, DURATIONS = st.sampled_from([None, 0, 1999, 2000, 9499, 9500]), st.sampled_from([None, 1500, 10_000])
+
+
 @st.composite
 def events(draw, times=times, types=types):
-    kind = draw(types)
-    video = draw(st.sampled_from(["v1", "v2", "v3"]))
+    kind, video = draw(types), draw(VIDEOS)
     about_a_video = kind not in ("app_open", "network_change", "follow")
     watched = kind in ("view_end", "play_progress")
     time = draw(times)
     return {
-        "event_id": f"{draw(st.integers(0, 10**9)):x}",
-        "app_id": draw(st.sampled_from(["demo", "demo", "other"])),
-        "user_key": draw(st.sampled_from(["uk_a", "uk_b"])),
+        "event_id": f"{draw(IDS):x}",
+        "app_id": draw(APPS),
+        "user_key": f"uk_{draw(USERS)}",
         "event_type": kind,
         "video_id": video if about_a_video else None,
         "target_user_key": "uk_b" if kind == "follow" else None,
-        "impression_id": draw(st.sampled_from(["i1", "i2", None])) if watched else None,
+        "impression_id": draw(IMPRESSIONS) if watched else None,
         "category": {"v1": "cats", "v2": "dogs", "v3": None}[video] if about_a_video else None,
         "event_time": time,
-        "received_at": time + draw(st.sampled_from([0, 0, 5, HOUR, DAY, DAY + 1, -5])),
-        "watch_ms": draw(st.sampled_from([None, 0, 1999, 2000, 9499, 9500])) if watched else None,
-        "duration_ms": draw(st.sampled_from([None, 1500, 10_000])) if watched else None,
+        "received_at": time + draw(DELAYS),
+        "watch_ms": draw(WATCHED) if watched else None,
+        "duration_ms": draw(DURATIONS) if watched else None,
         "video_duration_ms": 10_000 if video == "v1" and about_a_video else None,
     }
 

@@ -1,5 +1,6 @@
 """The packed row: replays are refused, any order ends the same, nothing readable expires, bytes come back."""
 
+import functools
 import random
 
 import hypothesis.strategies as st
@@ -38,7 +39,9 @@ def values_of(op):
     return st.integers(-2, 50)
 
 
-def states(view):
+@functools.cache
+def states(name):
+    view = VIEWS[name]
     return st.builds(
         TileState,
         st.integers(1, 2),
@@ -49,14 +52,25 @@ def states(view):
     )
 
 
+@functools.cache  # a strategy made anew for each draw costs more than the draw
+def tiles(name):
+    view = VIEWS[name]
+    return st.one_of(
+        *(st.tuples(st.just(r.ms), st.integers(-2 * r.ms, view.keep_of(r.ms) + 3 * r.ms)) for r in view.tiles)
+    )
+
+
+FACETS = st.sampled_from("xy")
+SALTS = st.integers(0, max(view.salts for view in VIEWS.values()) - 1)
+
+
 @st.composite
 def rows(draw, view):
     row = {}
     for _ in range(draw(st.integers(0, 12))):
-        size = draw(st.sampled_from([r.ms for r in view.tiles]))
-        back = draw(st.integers(-2 * size, view.keep_of(size) + 3 * size))
-        facet = draw(st.sampled_from("xy")) if view.facet else None
-        row[facet, size, (NOW - back) // size * size, draw(st.integers(0, view.salts - 1))] = draw(states(view))
+        size, back = draw(tiles(view.full_name))
+        facet = draw(FACETS) if view.facet else None
+        row[facet, size, (NOW - back) // size * size, draw(SALTS) % view.salts] = draw(states(view.full_name))
     return row
 
 

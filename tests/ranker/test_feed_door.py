@@ -14,7 +14,7 @@ from foryou.contract.schemas import schema
 from foryou.ranker.api import add_feed
 from foryou.ranker.feed_door import FeedDoor
 from foryou.ranker.side_effects.served_log import MemoryServedLog
-from foryou.ranker.testing import APP, NOW, published, relation
+from foryou.ranker.testing import APP, NOW, published, relation, small_world
 from foryou.ranker.user_features import MemoryFeatures
 from foryou.ranker.weights import Weights
 from foryou.ranker.world import Worlds
@@ -32,7 +32,8 @@ class Stack:
     """A ranker without Kafka."""
 
     def __init__(self, videos: int = 60) -> None:
-        self.worlds, self.features, self.served, self.metrics = Worlds(), MemoryFeatures(), MemoryServedLog(), Metrics()
+        self.worlds = Worlds({APP: small_world()})
+        self.features, self.served, self.metrics = MemoryFeatures(), MemoryServedLog(), Metrics()
         self.waiting: list[str] = []
         self.tokens = known_tokens()
         door = FeedDoor(
