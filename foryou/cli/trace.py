@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -23,7 +23,7 @@ from foryou.features.spec import View
 from foryou.lake.days import DAY_MS, day_of
 from foryou.lake.ledger import Place
 from foryou.lake.tables import Lake
-from foryou.lake.trail import trail
+from foryou.lake.trail import INBOX, trail
 from foryou.service.settings import Settings
 
 VERDICTS = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
@@ -37,6 +37,7 @@ ORDER BY as_of FORMAT JSONEachRow
 _DOORS = {REJECTED: "rejected", FLAGGED: "flagged"}  # where the collector puts what is in no lane
 NO_PAGE_YET = "next page (none was asked for since)"
 NO_NIGHT_YET = "the lake (`foryou nightly` brings it)"
+_WAITS = "the lake's tables (it waits in the inbox of import {}; `foryou nightly` takes it)"
 NOT_LIVE = "Kafka (it is not held any more, or it is history by `foryou import`)"
 
 
@@ -90,11 +91,11 @@ def with_the_past(settings: Settings, live: Trace) -> Trace:
     lake = [Hop(step.name, step.at_ms, step.where, step.detail) for step in steps]
     if not lake and live.hops:
         later.append(NO_NIGHT_YET)
+    waits = dict.fromkeys(_WAITS.format(step.detail["import"]) for step in steps if step.name == INBOX)
     hops = (*live.hops, *told, *lake)
     gone = hops and not live.hops
-    return Trace(
-        live.event_id, hops, () if gone else live.missing, tuple([NOT_LIVE] if gone else later if hops else [])
-    )
+    absent = [NOT_LIVE] if gone else later if hops else []
+    return Trace(live.event_id, hops, () if gone else live.missing, (*absent, *waits))
 
 
 def _place_of(where: str) -> tuple[Place, int] | None:
@@ -269,8 +270,8 @@ def _at(message: Message) -> int:
     return int(message.timestamp()[1])
 
 
-def show(result: Trace, as_json: bool) -> None:
-    """Prints a trace: a table, or JSON for programs."""
+def show(result: Trace, as_json: bool, today: date | None = None) -> None:
+    """Prints a trace: a table, or JSON for programs. Times stand with their dates unless all are of `today` (UTC)."""
     from rich.table import Table
 
     from foryou.cli.screen import wide
@@ -284,7 +285,7 @@ def show(result: Trace, as_json: bool) -> None:
     if not result.hops:
         console.print(
             f"No trace of [bold]{result.event_id}[/]: neither accepted nor rejected within what is retained,"
-            " nor in the lake."
+            " nor in the lake or its inbox."
         )
         console.print("Was the post answered with 202? The answer lists the event ids that were taken.")
         return
@@ -292,8 +293,10 @@ def show(result: Trace, as_json: bool) -> None:
     for name in ("hop", "at (UTC)", "+ms", "where", "detail"):
         table.add_column(name, no_wrap=name in ("at (UTC)", "+ms"), overflow="fold")  # offsets are never cut
     first = next((hop.at_ms for hop in result.hops if hop.at_ms is not None), 0)
+    today = today or datetime.now(UTC).date()
+    dated = "" if all(day_of(hop.at_ms) == today for hop in result.hops if hop.at_ms) else "%Y-%m-%d "
     for hop in result.hops:
-        at = datetime.fromtimestamp(hop.at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3] if hop.at_ms else ""
+        at = datetime.fromtimestamp(hop.at_ms / 1000, UTC).strftime(f"{dated}%H:%M:%S.%f")[:-3] if hop.at_ms else ""
         after = str(hop.at_ms - first) if hop.at_ms else ""
         table.add_row(hop.name, at, after, hop.where, " ".join(f"{k}={v}" for k, v in hop.detail.items()))
     console.print(table)

@@ -1,5 +1,5 @@
-"""Where in the lake one event is: its copies in bronze, the copy that silver kept, its clean row, the tiles that count
-it. Read without Spark, by day."""
+"""Where in the lake one event is: in an import that waits, its copies in bronze, the copy that silver kept, its clean
+row, the tiles that count it. Read without Spark, by day."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from foryou.contract.codec import Decoder, NotAvro
 from foryou.features import predicate
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import View
@@ -22,6 +25,7 @@ from foryou.lake.tables import Lake
 
 Row = dict[str, Any]
 Span = tuple[str, str]
+INBOX = "inbox"  # the step of an event whose import no night has taken yet
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def trail(lake: Lake, event_id: str, near_ms: int | None, places: Collection[tup
     at = set(places)
     if row is not None:
         at.add((Place(row["topic"], row["source_partition"]), row["source_offset"]))
-    steps = [step for place, offset in sorted(at, key=str) for step in _bronze(lake, place, offset, near_ms, row)]
+    steps = [*_inbox(lake, event_id)]
+    steps += [step for place, offset in sorted(at, key=str) for step in _bronze(lake, place, offset, near_ms, row)]
     if row is None:
         return steps
     won = f"{row['topic']}[{row['source_partition']}]@{row['source_offset']}"
@@ -51,6 +56,30 @@ def trail(lake: Lake, event_id: str, near_ms: int | None, places: Collection[tup
     if table == "silver/events":
         steps += _clean_and_tiles(lake, row)
     return steps
+
+
+def _inbox(lake: Lake, event_id: str) -> Iterator[Step]:
+    """Its rows in imports that no night has taken. Values are looked through as bytes; what holds the id is decoded."""
+    decode = Decoder(lambda number: msgspec.json.decode((lake.schemas / f"{number}.avsc").read_bytes()))
+    for folder in sorted(lake.inbox.glob("[!.]*/")):
+        if (folder / ".taken").exists():
+            continue
+        for path in sorted(folder.glob("part-*.parquet")):
+            for found in _holding(path, event_id):
+                try:
+                    record = decode(found["value"])
+                except (NotAvro, FileNotFoundError):  # laid there by somebody else: the night will say what it is
+                    continue
+                if record.get("event_id") == event_id:
+                    place = f"{found['topic']}[{found['partition']}]@{found['offset']}"
+                    told = {"import": folder.name, "event_type": record.get("event_type")}
+                    yield Step(INBOX, found["kafka_time"], place, told)
+
+
+def _holding(path: Path, event_id: str) -> Iterator[Row]:
+    with pq.ParquetFile(path) as part:
+        for batch in part.iter_batches(columns=["topic", "partition", "offset", "kafka_time", "value"]):
+            yield from batch.filter(pc.match_substring(batch["value"], event_id)).to_pylist()
 
 
 def _silver(lake: Lake, event_id: str, near_ms: int | None) -> tuple[str, Row] | None:
