@@ -133,7 +133,11 @@ def _lookup(folder: Path, name: str, about: dict[str, Any]) -> tuple[Lookup, str
         path = folder / about["file"]
         packed = path.read_bytes()
         text = (gzip.decompress(packed) if path.suffix == ".gz" else packed).decode("utf-8")
-        return {row[about["key"]]: row for row in csv.DictReader(text.splitlines())}, text
+        rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        return {row[about["key"]]: row for row in rows}, text
+    except csv.Error as error:
+        told = f"[lookups.{name}]: {path.name}: {error}: close each quote, and write one inside of a text twice"
+        raise MappingWrong(told) from error
     except (OSError, EOFError, KeyError, UnicodeDecodeError) as error:
         raise MappingWrong(f"[lookups.{name}] needs a CSV `file` with a column `key`: {error!r}") from error
 

@@ -3,10 +3,12 @@
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,6 +18,8 @@ from pyarrow.lib import ArrowException
 
 FORMATS = {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv"}
 BATCH_ROWS = 8_192  # enough to pay for a batch, little enough to stay in the cache
+_QUOTED = re.compile(r'(?:\A|(?<=[,\r\n]))"(?:[^"]|"")*+(?P<closed>"?)')  # a cell in quotes
+_NEW_LINE = re.compile(r"\r\n?|\n")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -69,7 +73,7 @@ class Source:
             return list(_parquet(self.path).schema_arrow.names)
         if self.format == "csv":
             with _to_its_end(self.path), _bytes(self.path) as raw:
-                return _header(self.path, csv.reader(_text(raw)))
+                return _header(self.path, csv.reader(_text(raw), strict=True))
         return None
 
     def batches(self) -> Iterator[Rows]:
@@ -156,7 +160,7 @@ def _json_rows(source: Source) -> Iterator[Rows]:
 
 def _csv_rows(path: Path) -> Iterator[Rows]:
     with _to_its_end(path), _bytes(path) as raw:
-        reader = csv.reader(_text(raw))
+        reader = csv.reader(_text(raw), strict=True)
         names = _header(path, reader)
         rows: list[int] = []
         lines: list[int] = []
@@ -164,9 +168,11 @@ def _csv_rows(path: Path) -> Iterator[Rows]:
         bad: list[Unreadable] = []
         row = 0
         while True:
+            first = reader.line_num + 1
             try:
                 cells = next(reader, None)
             except csv.Error as error:
+                _refuse_open_quote(path, first, reader.line_num)
                 bad.append(Unreadable(row, reader.line_num, "not_csv", str(error), "quote as RFC 4180 says", ""))
                 row += 1
                 continue
@@ -179,6 +185,8 @@ def _csv_rows(path: Path) -> Iterator[Rows]:
             if not cells:
                 continue
             wrong = _wrong_cells(cells, len(names))
+            if len(cells) != len(names) and reader.line_num > first:
+                _refuse_open_quote(path, first, reader.line_num)
             if wrong is None:
                 rows.append(row)
                 lines.append(reader.line_num)
@@ -187,6 +195,23 @@ def _csv_rows(path: Path) -> Iterator[Rows]:
                 body = ",".join(cells).encode("utf-8", "replace").decode()
                 bad.append(Unreadable(row, reader.line_num, "not_csv", *wrong, body))
             row += 1
+
+
+def _refuse_open_quote(path: Path, first: int, last: int) -> None:
+    """Refuses the file when a quote in the row of these lines is not closed, or is by one that was to open another:
+    what lies between would be one cell. Raises SourceUnreadable."""
+    with _bytes(path) as raw:
+        text = "".join(islice(_text(raw), first - 1, last))
+    quoted = list(_QUOTED.finditer(text))
+    of_many_lines = (cell for cell in quoted if _NEW_LINE.search(cell[0]))
+    found = next((cell for cell in quoted if text[cell.end() : cell.end() + 1] not in ",\r\n"), None)
+    found = found or next((cell for cell in quoted if not cell["closed"]), None) or next(of_many_lines, None)
+    if found is None or (found["closed"] and not _NEW_LINE.search(found[0])):
+        return
+    line = first + len(_NEW_LINE.findall(text, 0, found.start()))
+    told = f"{path.name}:{line}: a quote opens here and is not closed where its cell ends"
+    remedy = "close it, and write a quote inside of a text in quotes twice"
+    raise SourceUnreadable(f"{told}: the rows after it would become one cell. Nothing is imported; {remedy}.")
 
 
 def _wrong_cells(cells: list[str], expected: int) -> tuple[str, str] | None:
@@ -201,11 +226,15 @@ def _wrong_cells(cells: list[str], expected: int) -> tuple[str, str] | None:
     return None
 
 
-def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
-    names = next(reader, None)
+def _header(path: Path, reader: Any) -> list[str]:
+    try:
+        names = next(reader, None)
+    except csv.Error as error:
+        _refuse_open_quote(path, 1, reader.line_num)
+        raise SourceUnreadable(f"the header line of {path.name} is no CSV: {error}") from error
     if not names or len(set(names)) != len(names):
         raise SourceUnreadable(f"{path.name} has no header line that names every column once.")
-    return names
+    return list(names)
 
 
 def _bytes(path: Path) -> BinaryIO:

@@ -158,6 +158,44 @@ def test_a_csv_row_of_another_length_or_no_utf8_spoils_itself_only(lake, tmp_pat
     assert (told.events, told.refused, told.rows) == (2, {"not_csv": 2}, 4)
 
 
+HEADER = "event_type,user_id,video_id,event_time,query\n"
+ROW = f"like,u,v,{THREE_WEEKS_AGO},\n"
+TEXT = ROW.replace(",\n", ',"two\nlines, and ""quotes"""\n')
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (HEADER + ROW + 'like,"u' + ROW[6:] + ROW * 9, 3),
+        (HEADER + TEXT * 2 + 'like,"u' + ROW[6:] + ROW + 'like,"u"' + ROW[6:] + ROW, 6),
+        (HEADER + ROW + 'like,"u' + ROW[6:] + ROW + 'like,u,v,1,"\n' + ROW, 3),
+        (HEADER + ROW[:-1] + '"two\nlines","u\n' + ROW, 3),
+        (HEADER + ROW + 'like,"u' + ROW[6:] + ROW * 9_999, 3),
+        (HEADER + ROW + ROW[:-1] + '"', 3),
+        (HEADER.replace("user_id", '"user_id') + ROW * 9, 1),
+        (HEADER.replace("user_id", '"user_id') + 'like,"u"' + ROW[6:], 1),
+    ],
+    ids=["to the end", "to the next quote", "to a cell's end", "two", "long", "last line", "header", "header to next"],
+)
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_a_quote_that_is_not_closed_swallows_no_rows_but_is_refused_with_its_line(lake, tmp_path, body, line, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(gzip.compress(body.encode()) if suffix.endswith("gz") else body.encode())
+    with pytest.raises(SourceUnreadable, match=rf"^a\.{suffix}:{line}: a quote opens here .* close it") as refused:
+        bring(lake, path)
+    assert "Nothing is imported" in str(refused.value)
+    assert not list(lake.root.rglob("*.parquet"))
+
+
+def test_what_quotes_may_hold_is_taken_and_what_stands_behind_one_spoils_its_row_only(lake, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + TEXT + ROW.replace("v", 'v 12"') + 'like,"u"s,v,1,\n' + ROW[:-1] + "\r\n" + TEXT, "utf-8")
+    told = bring(lake, path)
+    assert (told.events, told.refused, told.first_refusals[0].line) == (4, {"not_csv": 1}, 5)
+    text = 'two\nlines, and "quotes"'
+    assert [record["query"] for record in decoded(lake)] == [text, None, None, text]
+
+
 def test_the_same_import_twice_is_a_no_op_that_says_so(lake, tmp_path):
     path = ndjson(tmp_path, event(), event(user_id="u2"))
     first = bring(lake, path)

@@ -106,6 +106,12 @@ def test_a_wrong_mapping_says_where(tmp_path, text, says):
         mapped(tmp_path, text)
 
 
+def test_a_lookup_with_a_quote_that_is_not_closed_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text('id,y\n1,"a\n2,b\n', "utf-8")
+    with pytest.raises(MappingWrong, match=r"\[lookups.x\]: x.csv: .*: close each quote"):
+        mapped(tmp_path, SHORT + '[lookups.x]\nfile = "x.csv"\nkey = "id"\n')
+
+
 def log_row(**changes):
     quiet = dict.fromkeys(LOG, "0") | {"user_id": "3", "video_id": "0", "date": "20220411", "hourmin": "1200"}
     return quiet | {"time_ms": "1649649600000", "duration_ms": "87433", "tab": "1"} | changes
