@@ -22,7 +22,7 @@ from foryou.cli.simulate import Stack, StackDown, bars
 from foryou.cli.stack import UP_S, live_settings, say_java
 from foryou.local.lifecycle import CannotStart, start, stop
 from foryou.service.settings import Settings
-from foryou.simulator.catalogue import SIZE
+from foryou.simulator.catalogue import LEAST, SIZE
 from foryou.simulator.run import PublishFailed
 from foryou.simulator.wire import NotLoopback
 
@@ -38,7 +38,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=5, help="how long they live")] = 75.0,
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
     rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 500.0,
-    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+    videos: Annotated[int, typer.Option(min=LEAST, help="size of the catalogue; KuaiRand's own are the least")] = SIZE,
     tonight: Annotated[bool, typer.Option("--night", help="the batch half, too: some four minutes more")] = False,
 ) -> None:
     """Starts the stack, lets made-up people live on it, prints a report, stays up until Ctrl-C."""

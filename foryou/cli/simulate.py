@@ -16,7 +16,7 @@ from rich.table import Table
 
 from foryou.cli.stack import live_settings
 from foryou.service.settings import Settings
-from foryou.simulator.catalogue import DAY_MS, SIZE, Catalogue, grow
+from foryou.simulator.catalogue import DAY_MS, LEAST, SIZE, Catalogue, grow
 from foryou.simulator.history import Plan as Past
 from foryou.simulator.history import write_history
 from foryou.simulator.people import World
@@ -133,7 +133,7 @@ def simulate(
     minutes: Annotated[float, typer.Option(min=0, help="the same in minutes; wins over --seconds")] = 0.0,
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
     rate: Annotated[float, typer.Option(min=1, help="events per second, all people together, at most")] = 400.0,
-    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+    videos: Annotated[int, typer.Option(min=LEAST, help="size of the catalogue; KuaiRand's own are the least")] = SIZE,
 ) -> None:
     """Lets people live on the stack that is up: feeds, watches, likes, skips, leaves, comes back."""
     if context.invoked_subcommand is not None:
@@ -189,7 +189,7 @@ async def _simulate(
 @app.command()
 def catalogue(
     seed: Annotated[int, typer.Option(help="which catalogue")] = CATALOGUE_SEED,
-    videos: Annotated[int, typer.Option(help="how many videos")] = SIZE,
+    videos: Annotated[int, typer.Option(min=LEAST, help="how many videos; KuaiRand's own are the least")] = SIZE,
 ) -> None:
     """Publishes the catalogue through the collector, once: what the stack has already is not sent again."""
     console = Console()
@@ -213,7 +213,7 @@ def history(
     people: Annotated[int, typer.Option(min=1, help="how many people")] = 2_000,
     seed: Annotated[int, typer.Option(help="who comes and how they react")] = 1,
     visits: Annotated[float, typer.Option(min=0.01, help="a day, of the most active")] = 1.1,
-    videos: Annotated[int, typer.Option(help="size of the catalogue")] = SIZE,
+    videos: Annotated[int, typer.Option(min=LEAST, help="size of the catalogue; KuaiRand's own are the least")] = SIZE,
 ) -> None:
     """Writes weeks of history as files for foryou import. Needs no stack.
 

@@ -29,6 +29,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 SIZE = 200_000
+LEAST = 7_583  # KuaiRand's own videos are always in it
 OLDEST_MS = 90 * DAY_MS
 FRESH_SHARE = 0.15  # of the grown videos, published within a day of the catalogue's clock
 BLOCKED_SHARE = 0.005  # what moderation took down: a feed must never show one
@@ -137,7 +138,7 @@ def grow(seed: int, now_ms: int, size: int = SIZE) -> Catalogue:
     videos, people = real_videos(), real_people()
     real, grown = len(videos), size - len(videos)
     if grown < 0:
-        raise ValueError(f"a catalogue has at least KuaiRand's own {real} videos, not {size}")
+        raise ValueError(f"a catalogue has at least KuaiRand's own {real:,} videos, not {size:,}")
     rng = np.random.default_rng([seed, 1])
     creator_id, author_row, creator_genre = _creators(rng, videos, people)
     fame = _fame(rng, len(creator_id))

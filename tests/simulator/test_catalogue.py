@@ -82,7 +82,7 @@ def test_a_strange_video_has_no_row(world, stranger):
 
 
 def test_a_catalogue_smaller_than_the_real_one_is_refused():
-    with pytest.raises(ValueError, match="7583"):
+    with pytest.raises(ValueError, match="7,583"):
         grow(1, NOON, 100)
 
 
