@@ -13,6 +13,7 @@ import signal
 import ssl
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 BODY_TIMEOUT_S = 10.0  # a client that needs longer for its body is broken or hostile
 DRAIN_BYTES = 32 << 20  # a refused body is read away up to here, so that the client gets to read the refusal
 SMALL_BODY_BYTES = 8 << 10
+MAX_PARAMETERS = 100
 BACKLOG = 1024
 HANDSHAKE_S = 5.0  # until then a TLS connection is not counted
 STOP_S = 2.5  # what is under way may take so long; the whole stop takes less than 5 s
@@ -100,8 +102,27 @@ class Request(msgspec.Struct, frozen=True):
     request_id: str
 
     def query(self) -> dict[str, str]:
-        """Query parameters; the last one of a name counts. What is not UTF-8 comes as U+FFFD."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
+        """Query parameters, see `parameters`."""
+        return parameters(self.query_string)
+
+
+def parameters(query_string: str) -> dict[str, str]:
+    """The parameters of a query, each given once. What is not UTF-8 comes as U+FFFD. Raises a 400 Problem."""
+    try:
+        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        told = f"there are more than {MAX_PARAMETERS} parameters"
+        raise _bad_parameter("query", told, "send those that you need") from None
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        name = twice[:64]
+        raise _bad_parameter(name, f"{name} is given more than once", f"send {name} once")
+    return said
+
+
+def _bad_parameter(field: str, detail: str, remedy: str) -> Problem:
+    return Problem(400, "Bad request", detail, field, remedy, reason="bad_parameter")
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import FastAPI
@@ -33,6 +32,7 @@ from foryou.service import metrics as metric_table
 from foryou.service import problem
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem
+from foryou.service.web import parameters
 from foryou.store import checks
 from foryou.store.checks import Known
 from foryou.store.permits import Permits
@@ -149,7 +149,7 @@ class Door:
         if view is None:
             known = f"one of {', '.join(sorted(self._views))}"
             raise Problem(404, "Not found", f"there is no tile view {name!r}", "view", known, reason="unknown_view")
-        app_id = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("app_id")
+        app_id = parameters(scope["query_string"].decode("latin-1")).get("app_id")
         if not app_id:
             raise Problem(
                 422, "Not understood", "app_id is missing", "app_id", "add ?app_id=<the app>", reason="missing_field"

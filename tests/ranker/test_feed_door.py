@@ -121,6 +121,9 @@ def test_a_viewer_without_account_is_known_by_the_device(stack):
         ("user_id=a&region=" + "x" * 65, "region"),
         ("user_id=a&network=%0A", "network"),
         ("&".join(f"p{i}=1" for i in range(200)), "query"),
+        ("user_id=a&user_id=b", "user_id"),
+        ("user_id=a&limit=3&limit=3", "limit"),
+        ("user_id=a&strange=1&strange=2", "strange"),
     ],
 )
 def test_bad_input_gets_a_problem_that_names_the_field_and_the_remedy(stack, query, field):
@@ -333,6 +336,11 @@ def test_without_consent_no_video_is_shown_twice_either(stack):
 
 def asked(stack, query, key=KEY):
     return asyncio.run(ask(stack.router, "GET", f"/v1/consent?{query}", headers={"authorization": f"Bearer {key}"}))
+
+
+def test_a_person_who_is_named_twice_is_nobody(stack):
+    answer = asked(stack, "user_id=anna&user_id=ben")
+    assert (answer.status, answer.json()["field"]) == (400, "user_id")
 
 
 def test_who_serves_ads_can_ask_what_a_person_consents_to(stack):

@@ -60,9 +60,17 @@ def test_what_is_refused_before_its_body_is_read_closes_the_connection_unless_th
 
 
 def test_path_parameters_and_the_query_are_decoded(ask):
-    answer = ask("GET", "/users/a%2541b%20c/follows/%C3%A9?x=1&x=2&y=")
+    answer = ask("GET", "/users/a%2541b%20c/follows/%C3%A9?x=2&y=")
 
     assert answer.json() == {"params": {"user_id": "a%41b c", "target": "é"}, "query": {"x": "2", "y": ""}, "size": 0}
+
+
+@pytest.mark.parametrize("query", ["x=1&y=2&x=1", "y=1&x=&x=", "%78=1&x=2"])
+def test_a_parameter_that_is_given_twice_is_a_400_that_names_it(ask, query):
+    answer = ask("GET", f"/users/a/follows/b?{query}")
+    told = answer.json()
+    assert (answer.status, told["reason"], told["field"]) == (400, "bad_parameter", "x")
+    assert told["detail"] == "x is given more than once"
 
 
 def test_a_path_that_is_not_utf8_is_a_400(ask):

@@ -189,6 +189,7 @@ def test_bad_input_is_answered_with_the_field_and_the_remedy(door, path, body, s
         ("GET", "/get-online-features", 405),
         ("DELETE", "/tiles/user_activity_v1/ann", 405),
         ("GET", "/tiles/user_activity_v1/ann", 422),
+        ("GET", "/tiles/user_activity_v1/ann?app_id=demo&app_id=demo", 400),
         ("GET", "/tiles/nope/ann?app_id=demo", 404),
         ("GET", "/tiles/user_activity_v1/?app_id=demo", 404),
         ("GET", "/tiles/user_activity_v1/a%00b%2F%ff?app_id=%ff", 404),
