@@ -43,7 +43,11 @@ def _heap(text: str) -> str:
 
 
 class StepFailed(Exception):
-    """A job ended with an error; the message says which, and where its log is."""
+    """A job ended with an error; the message says which, and where its log is, or what to do."""
+
+
+class StackAway(Exception):
+    """A step lacked a part of the stack; the message says which, and at which address."""
 
 
 def nightly(
@@ -79,7 +83,7 @@ def nightly(
         with alone(Lake(settings.home / "lake"), span) as lock:
             done = run(Spark(settings, offline, memory, console, lock, urgent), span, wanted)
     except (StepFailed, JavaMissing, BlockingIOError) as error:
-        console.print(f"[red]{error}[/]")
+        console.print(f"[red]{error}[/]", soft_wrap=True)
         raise typer.Exit(1) from None
     console.print(summary(done))
     today = days.day_of(time.time_ns() // 1_000_000)
@@ -158,9 +162,12 @@ def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS
             for step, done in spark(todo, tonight):
                 tonight = tonight.with_step(step.name, done)
                 night.save(lake.runs, tonight)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StackAway) as error:
             cut = next((step.name for step in todo if step.name not in tonight.done), todo[-1].name)
             again = f"begins again with {todo[0].name}" if named else "goes on with it"
+            if isinstance(error, StackAway):
+                told = f"{cut} stopped: {error}. `foryou up` starts it; then the same command {again}."
+                raise StepFailed(told) from error
             told = f"Night {tonight.name} stopped in {cut}: the same command {again}."
             spark.console.print(f"[yellow]{told}", highlight=False, soft_wrap=True)
             raise
@@ -182,7 +189,7 @@ class Spark:
     urgent: bool = False
 
     def __call__(self, steps: Sequence[Step], tonight: Night) -> Iterator[tuple[Step, Done]]:
-        """Steps with what they wrote, as they are done. Raises StepFailed, JavaMissing."""
+        """Steps with what they wrote, as they are done. Raises StepFailed, StackAway, JavaMissing."""
         path = self.settings.home / "logs" / "nightly.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", buffering=1) as log:
@@ -233,8 +240,10 @@ class Spark:
 
 def _done(lines: Iterable[str], log: TextIO) -> dict[str, Any] | None:
     """What the step under way says that it wrote; None when there are no more lines. All else goes to the log:
-    spark-submit hands a job's own errors on as its output."""
+    spark-submit hands a job's own errors on as its output. Raises StackAway."""
     for line in lines:
+        if line.startswith('{"away": '):
+            raise StackAway(json.loads(line)["away"])
         if line.startswith('{"done": '):
             wrote: dict[str, Any] = json.loads(line)["wrote"]
             return wrote

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from foryou.lake import days
+from foryou.lake.away import Part, PartAway, needing
+from foryou.lake.night import STEPS
 from foryou.lake.session import session
 from foryou.lake.tables import Lake
 
@@ -39,6 +43,13 @@ class Arguments:
         """The days of the night, and those made again that the reports do not have yet."""
         again = [day for day in days.marked(self.lake.made) if day <= self.last]
         return sorted({*again, *days.span(self.first, self.last)})
+
+    def needing(self, step: str) -> AbstractContextManager[None]:
+        """Around a step: when it fails because a part of the stack is away, PartAway says which."""
+        on_topics = any(each.kafka for each in STEPS if each.name == step)
+        kafka = Part("Kafka", self.kafka) if self.kafka and on_topics else None
+        named = {"the registry": self.registry, "the store": self.store, "analytics (ClickHouse)": self.analytics}
+        return needing(kafka, [Part(name, address) for name, address in named.items() if address])
 
 
 def parse(argv: Sequence[str], doc: str | None) -> Arguments:
@@ -75,11 +86,14 @@ def parse(argv: Sequence[str], doc: str | None) -> Arguments:
 def run(
     name: str, argv: Sequence[str], doc: str | None, work: Callable[[SparkSession, Arguments], dict[str, Any]]
 ) -> None:
-    """Runs a job: its last line of output is what it wrote, as JSON."""
+    """Runs a job: its last line of output is what it wrote, as JSON. Exits with a sentence where a part is away."""
     arguments = parse(argv, doc)
     spark = session(f"foryou {name}")
     try:
-        wrote = work(spark, arguments)
+        with arguments.needing(name):
+            wrote = work(spark, arguments)
+    except PartAway as away:
+        sys.exit(f"{name}: {away}. `foryou up` starts it; then run this again.")
     finally:
         spark.stop()
     print(json.dumps(wrote), flush=True)

@@ -15,21 +15,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Step:
-    """A step: `jobs/batch/<name>.py`, and what people read of it. `live` steps need the stack."""
+    """A step: `jobs/batch/<name>.py`, and what people read of it. `live` steps need the stack; `kafka`: it reads or
+    writes topics, where there is a stack."""
 
     name: str
     doc: str
     live: bool = False
+    kafka: bool = False
 
 
 STEPS = (
-    Step("bronze", "take what came: topics and imports"),
+    Step("bronze", "take what came: topics and imports", kafka=True),
     Step("silver", "decode, de-duplicate, blend"),
     Step("tiles", "the definitions' tiles, day by day"),
     Step("trends", "what is popular, what is rising"),
     Step("embeddings", "people, videos and creators as vectors"),
-    Step("publish", "into the online store, up to the cut-off", live=True),
-    Step("parity", "speed against batch, tile by tile", live=True),
+    Step("publish", "into the online store, up to the cut-off", live=True, kafka=True),
+    Step("parity", "speed against batch, tile by tile", live=True, kafka=True),
     Step("training", "what was served, and what came of it"),
     Step("analytics", "ClickHouse: replace the days", live=True),
 )

@@ -2,7 +2,8 @@
 
 spark-submit jobs/batch/night.py --steps bronze,silver,tiles --home .home --date 2026-11-20
 
-Prints a line of JSON when a step is done: {"done": name, "wrote": …}. A Spark that has just started compiles for most
+Prints a line of JSON when a step is done: {"done": name, "wrote": …}, or when it lacked a part of the stack:
+{"away": sentence}. A Spark that has just started compiles for most
 of a minute; a new one per step would do that nine times. Each step is a job of its own beside this, too.
 """
 
@@ -12,6 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from foryou.lake.away import PartAway
 from foryou.lake.job import parse
 from foryou.lake.session import session
 from foryou.service.scheduling import end_with_parent
@@ -27,9 +29,13 @@ def main(argv: Sequence[str]) -> None:
     spark = session("foryou nightly")
     try:
         for name in asked.steps.split(","):
-            wrote = importlib.import_module(f"jobs.batch.{name}").work(spark, arguments)
+            with arguments.needing(name):
+                wrote = importlib.import_module(f"jobs.batch.{name}").work(spark, arguments)
             spark.catalog.clearCache()
             print(json.dumps({"done": name, "wrote": wrote}), flush=True)
+    except PartAway as away:
+        print(json.dumps({"away": str(away)}), flush=True)
+        raise  # the log has all of it
     finally:
         spark.stop()
 
