@@ -6,6 +6,8 @@ import re
 
 _CODE = re.compile(r"Code: (\d+)\. ")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?=[^()]*(?:\(version [^)]*\))?[^()]*\Z)")
+_AGAIN = re.compile(r"(?: \(([A-Z][A-Z0-9_]+)\) \(version [^()]*(?:\([^()]*\)[^()]*)?\)\.?)+(?= \(\1\)\Z)")
+_POSITION = re.compile(r"(?<=failed at position )\d+|(?<=\(line 1, col )\d+")
 _WRAPPED = re.compile(r"\A(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. )")
 
 # As exceptionCodeToHTTPStatus.cpp of ClickHouse's server has it; everything else is 500.
@@ -43,11 +45,18 @@ class QueryError(Exception):
         """The HTTP status of ClickHouse's server for it."""
         return _STATUS_OF.get(self.name, 500)
 
+    def behind(self, prefix: str) -> QueryError:
+        """The same error, its places told of the statement that was put behind `prefix` (one line)."""
+        told = _POSITION.sub(lambda found: str(int(found[0]) - len(prefix)), str(self))
+        error = QueryError(self.code, self.name, "")
+        error.args = (told,)
+        return error
+
     @classmethod
     def parse(cls, text: str) -> QueryError:
         """The error in what an engine says; code 1002 (UNKNOWN_EXCEPTION) when it says no code."""
         at = text.find("Code: ")
-        words = _WRAPPED.sub("", text[at:].strip()) if at >= 0 else text.strip()
+        words = _AGAIN.sub("", _WRAPPED.sub("", text[at:].strip())) if at >= 0 else text.strip()
         code, name = _CODE.match(words), _NAME.search(words)
         if code is None:
             return cls(1002, "UNKNOWN_EXCEPTION", words)
