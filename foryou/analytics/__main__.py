@@ -9,7 +9,7 @@ import sys
 import threading
 
 from foryou.analytics import migrations
-from foryou.analytics.access import Access, outside
+from foryou.analytics.access import PATHS, Access, outside, paths
 from foryou.analytics.admin import Admin
 from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
 from foryou.analytics.door import Door
@@ -76,7 +76,9 @@ def _serve(settings: Settings, engine: Engine, law: Law) -> int:
             loader.finish()
 
     functions = engine.query("SELECT name FROM system.table_functions").text.split()
-    access = Access(settings.clickhouse_key, outside(functions, INSIDE))
+    telling = (line.split("\t") for line in engine.query(PATHS).text.splitlines())
+    hidden = paths((table, column) for table, column in telling)
+    access = Access(settings.clickhouse_key, outside(functions, INSIDE), hidden)
     nightly = Nightly(engine, publish, turn, finish, hiding=hiding)
     door = Door(engine, access, metrics)
     router = Router(

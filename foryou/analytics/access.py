@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from foryou.analytics.errors import QueryError
 from foryou.analytics.request import Ask
-from foryou.analytics.statement import refuse_outside, refuse_tables, settings_named
+from foryou.analytics.statement import refuse_outside, refuse_paths, refuse_tables, settings_named
 
 ANALYST = "analyst"
 WRITER = "writer"
@@ -20,6 +20,13 @@ _STAGED = """
     hours_nightly days_nightly trends_nightly parity_nightly
 """
 STAGED = frozenset(_STAGED.split())
+
+# Where the server's files lie is not the analyst's to know: columns of `system` that are named for it, and these, whose
+# values say it, too.
+PATHS = "SELECT table, name FROM system.columns WHERE database = 'system' AND match(name, '(^|_)paths?$')"
+VALUES = {"server_settings": frozenset({"value", "default"}), "errors": frozenset({"last_error_message"})}
+VALUES |= {"user_directories": frozenset({"params"}), "text_log": frozenset({"message"})}
+TELLING = frozenset({"getserversetting"})  # functions
 
 # What a query may cost, and how far a client may raise it; 0 (no limit) is no value for it.
 LIMITS = {
@@ -33,10 +40,12 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The users of this stack. `outside` are functions that leave the database, in lower case."""
+    """The users of this stack. `outside` are functions that leave the database, in lower case; `paths`: table of the
+    database `system` → its columns that tell where the server's files lie."""
 
     writer_key: str = field(repr=False)
     outside: frozenset[str]
+    paths: Mapping[str, frozenset[str]]
 
     def user(self, ask: Ask) -> str:
         """Whose request it is: analyst or writer. Raises QueryError (AUTHENTICATION_FAILED)."""
@@ -59,8 +68,9 @@ class Access:
             raise QueryError(164, "READONLY", "Cannot modify 'readonly' setting in readonly mode.")
         if not ask.statement.reads:
             raise QueryError(164, "READONLY", f"{ANALYST}: Cannot execute query in readonly mode.")
-        refuse_outside(ask.sql, self.outside)
+        refuse_outside(ask.sql, self.outside | TELLING)
         refuse_tables(ask.sql, STAGED, ask.params)
+        refuse_paths(ask.sql, self.paths, ask.database, ask.params)
         return settings | {"readonly": "2"}
 
 
@@ -78,3 +88,11 @@ def _bounded(name: str, value: str) -> None:
 def outside(table_functions: Iterable[str], inside: frozenset[str]) -> frozenset[str]:
     """Of all table functions of an engine, those that are not known to stay inside; in lower case."""
     return frozenset(name.lower() for name in table_functions) - inside
+
+
+def paths(columns: Iterable[tuple[str, str]]) -> Mapping[str, frozenset[str]]:
+    """Of the pairs (table, column) that PATHS gives, and of VALUES: table → columns."""
+    found = dict(VALUES)
+    for table, column in columns:
+        found[table] = found.get(table, frozenset()) | {column}
+    return found

@@ -154,6 +154,56 @@ def refuse_tables(sql: str, names: Collection[str], params: Mapping[str, str]) -
         raise QueryError(497, "ACCESS_DENIED", "analyst: Not enough privileges for a table that a parameter names.")
 
 
+def refuse_paths(sql: str, paths: Mapping[str, Collection[str]], database: str, params: Mapping[str, str]) -> None:
+    """Raises QueryError (ACCESS_DENIED) when `sql` may read a column of `paths`: table of the database `system` → its
+    columns that tell where the server's files lie. Of such a table, columns are read by name."""
+    listed = list(tokens(sql))
+    given = {value.rpartition(".")[2].strip('`"') for value in params.values()}
+    if not any(token.upper == "IDENTIFIER" for token in listed):
+        given = set()
+    spoken = (set(_of_system(listed, database)) | given) & paths.keys()
+    if not spoken:
+        return
+    tables = ", ".join(f"system.{table}" for table in sorted(spoken))
+    hidden = {column for table in spoken for column in paths[table]}
+    named = {token.text for token in listed if token.kind in (Kind.WORD, Kind.QUOTED)} | given
+    if column := min(named & hidden, default=None):
+        told = f"{column} of {tables} says where files of the server lie"
+        raise QueryError(497, "ACCESS_DENIED", f"analyst: Not enough privileges. {told}.")
+    if _reads_unnamed(listed):
+        told = f"Of {tables} name the columns that you need, after SELECT, without {', '.join(sorted(hidden))}"
+        raise QueryError(497, "ACCESS_DENIED", f"analyst: Not enough privileges. {told}.")
+
+
+def _of_system(listed: list[Token], database: str) -> Iterator[str]:
+    """What may be the names of tables of `system`; a parameter may name that database, too."""
+    for owner, dot, token in zip([None, None, *listed], [None, *listed], listed, strict=False):
+        if token.kind in (Kind.WORD, Kind.QUOTED):
+            owned = owner is not None and dot is not None and dot.text == "."
+            if (owned and owner is not None and owner.text in ("system", "}")) or (not owned and database == "system"):
+                yield token.text
+
+
+def _reads_unnamed(listed: list[Token]) -> bool:
+    """Whether columns may be read that are not named: by *, but for count(*), by COLUMNS, or by FROM without SELECT."""
+    selects = [listed[0].upper == "SHOW"]  # by depth of brackets: is the next FROM a SELECT's?
+    for called, before, token in zip([None, None, *listed], [None, *listed], listed, strict=False):
+        counted = called is not None and called.upper == "COUNT" and before is not None and before.text == "("
+        if (token.text == "*" and token.kind is Kind.SYMBOL and not counted) or token.upper == "COLUMNS":
+            return True
+        if token.text == "(" and token.kind is Kind.SYMBOL:
+            selects.append(False)
+        elif token.text == ")" and token.kind is Kind.SYMBOL and len(selects) > 1:
+            selects.pop()
+        elif token.upper == "SELECT":
+            selects[-1] = True
+        elif token.upper == "FROM" and not (before is not None and before.upper == "DISTINCT"):
+            if not selects[-1]:
+                return True
+            selects[-1] = False
+    return False
+
+
 def settings_named(sql: str, names: Iterable[str]) -> dict[str, str]:
     """What `sql` itself sets of the settings `names`: `SETTINGS name = value`, by name."""
     wanted = frozenset(names)

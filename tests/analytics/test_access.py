@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from foryou.analytics.access import ANALYST, STAGED, WRITER, Access, outside
+from foryou.analytics.access import ANALYST, STAGED, WRITER, Access, outside, paths
 from foryou.analytics.errors import QueryError
 from foryou.analytics.migrations import FOLDER
 from foryou.analytics.request import parse
 
-ACCESS = Access("key", frozenset({"file"}))
+PATHS = paths([("disks", "path"), ("disks", "cache_path"), ("tables", "data_paths"), ("tables", "metadata_path")])
+ACCESS = Access("key", frozenset({"file"}), PATHS)
 
 
 def asking(sql, query_string=""):
@@ -68,6 +69,57 @@ def test_the_analyst_does_not_see_what_is_not_hidden_yet(sql, query_string):
 def test_what_only_sounds_like_it_is_read():
     ACCESS.settings(asking("SELECT 'withheld', {s:String} FROM events -- withheld", "param_s=withheld"), ANALYST)
     ACCESS.settings(asking("SELECT * FROM {t:Identifier}", "param_t=events"), ANALYST)
+
+
+@pytest.mark.parametrize(
+    ("sql", "query_string"),
+    [
+        ("SELECT path FROM system.disks", ""),
+        ("SELECT name FROM system . `disks` WHERE `path` LIKE '/home%'", ""),
+        ("SELECT * FROM system.disks", ""),
+        ("SELECT d.* EXCEPT (path) FROM system.disks AS d", ""),
+        ("SELECT DISTINCT ON (name) * FROM system.disks", ""),
+        ("SELECT COLUMNS('pa') FROM system.disks", ""),
+        ("SELECT untuple(tuple(*)) FROM system.tables", ""),
+        ("FROM system.disks", ""),
+        ("EXPLAIN FROM system.disks", ""),
+        ("SELECT x.2 FROM (SELECT (FROM system.disks LIMIT 1) AS x)", ""),
+        ("SELECT name FROM system.disks UNION ALL FROM system.disks", ""),
+        ("SHOW TABLES WHERE name = (FROM system.disks LIMIT 1)", ""),
+        ("SELECT * FROM disks", "database=system"),
+        ("SELECT * FROM {t:Identifier}", "database=system&param_t=disks"),
+        ("SELECT path FROM {d:Identifier}.disks", "param_d=system"),
+        ("SELECT {c:Identifier} FROM system.disks", "param_c=path"),
+        ("SELECT arrayJoin(data_paths) FROM system.tables", ""),
+        ("SELECT value FROM system.server_settings WHERE name = 'path'", ""),
+        ("SELECT last_error_message FROM system.errors", ""),
+    ],
+)
+def test_the_analyst_does_not_see_where_the_servers_files_lie(sql, query_string):
+    assert refusal(asking(sql, query_string)) == "ACCESS_DENIED"
+    ACCESS.settings(asking(sql, query_string), WRITER)
+
+
+def test_a_function_that_says_it_is_refused():
+    assert refusal(asking("SELECT getServerSetting('path')")) == "READONLY"
+
+
+@pytest.mark.parametrize(
+    ("sql", "query_string"),
+    [
+        ("SELECT name, comment FROM system.tables WHERE database = 'foryou'", ""),
+        ("WITH t AS (SELECT name, total_rows FROM system.tables) SELECT name FROM t ORDER BY name", ""),
+        ("SELECT count(*), sum(free_space) FROM system.disks WHERE 'path' IS DISTINCT FROM name", ""),
+        ("SELECT * FROM (SELECT path, 'system.disks' FROM events) AS disks", ""),
+        ("SELECT * FROM foryou.disks", ""),
+        ("SHOW TABLES FROM system", "database=system"),
+        ("DESCRIBE system.disks", ""),
+        ("SELECT {c:Identifier} FROM system.disks", "param_c=name"),
+        ("SELECT * FROM system.columns", ""),
+    ],
+)
+def test_what_else_the_system_tables_say_is_read(sql, query_string):
+    ACCESS.settings(asking(sql, query_string), ANALYST)
 
 
 def test_every_table_that_is_staged_is_known():

@@ -167,6 +167,23 @@ def test_the_analyst_is_told_why_not(analyst):
         assert refused.value.code == code
 
 
+def test_the_analyst_is_not_told_where_the_servers_files_lie(process, analyst):
+    named = [row[0] for row in analyst.query("SELECT name FROM system.tables WHERE database = 'system'").result_rows]
+    assert {"disks", "tables", "databases", "parts", "detached_parts", "server_settings"} <= set(named)
+    home = str(process.settings.home).encode()
+    for select in ("SELECT *", "SELECT path", "SELECT data_path", "SELECT data_paths", "SELECT metadata_path", ""):
+        for table in ("disks", "tables", "databases", "parts", "detached_parts", "server_settings", "storage_policies"):
+            answer = httpx.get(process.url, params={"query": f"{select} FROM system.{table} FORMAT TSVRaw"})
+            assert home not in answer.content, (select, table)
+    for table in named:
+        answer = httpx.get(process.url, params={"query": f"SELECT * FROM system.`{table}` LIMIT 1000 FORMAT TSVRaw"})
+        assert home not in answer.content, table
+    told = httpx.get(process.url, params={"query": "SELECT * FROM system.disks"})
+    assert (told.status_code, told.headers["x-clickhouse-exception-code"]) == (403, "497")
+    assert "Of system.disks name the columns that you need" in told.text
+    assert analyst.query("SELECT name FROM system.disks").result_rows == [("default",)]
+
+
 def test_a_file_is_no_table_of_the_default_database(analyst):
     with pytest.raises(DatabaseError):
         analyst.query("SELECT * FROM default.`/etc/hostname`")
@@ -223,6 +240,19 @@ def test_an_error_has_its_status_code_and_text(process):
     assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (404, "60")
     assert answer.text.startswith("Code: 60. DB::Exception: ")
     assert httpx.get(process.url, params={"query": "SELECT 1; SELECT 2"}).status_code == 400
+
+
+def test_an_error_is_told_once_and_of_the_statement_as_it_was_sent(process):
+    unknown = httpx.get(process.url, params={"query": "SELECT 1 FORMAT Nope"}).text
+    assert (unknown.count("(UNKNOWN_FORMAT)"), unknown.count("Code: 73")) == (1, 1)
+    slip = httpx.post(process.url, content="SELEC 1").text
+    assert slip.startswith("Code: 62. DB::Exception: Syntax error: failed at position 7 (1): 1.")
+
+
+def test_a_post_without_a_statement_is_an_error(process):
+    answer = httpx.post(process.url)
+    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (400, "62")
+    assert "Empty query" in answer.text
 
 
 def test_formats_are_passed_through(process):
