@@ -19,6 +19,7 @@ from foryou.lake.tables import Lake
 
 EXAMPLES = 3
 SEVERAL = "A tile can have several causes: they add up to more than the tiles that differ."
+IN_CLICKHOUSE = "ClickHouse's table parity leaves out people who refuse analytics."
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def show(found: Report, console: Console) -> None:
         console.print(f"  speed {row['speed']}\n  batch {row['batch']}", highlight=False, markup=False)
     if found.total("compared") and not found.total("different"):
         console.print("[green]Every tile is the same in both layers.[/]")
+    if found.total("different"):
+        console.print(f"[dim]{IN_CLICKHOUSE}[/]", highlight=False, soft_wrap=True)
     if found.others:
         first, last = found.others[0], found.others[-1]
         which = f"{first}" if first == last else f"{len(found.others)} from {first} to {last}"

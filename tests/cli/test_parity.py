@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from foryou.cli.app import app
 from foryou.cli.demo_night import parity_line
-from foryou.cli.parity import Report, show
+from foryou.cli.parity import IN_CLICKHOUSE, Report, show
 from foryou.features.definitions import VIEWS
 from foryou.lake.night import Done, Night
 from foryou.lake.parity_causes import CAUSES, MEANING
@@ -49,6 +49,7 @@ def test_equal_layers_are_good(lake):
     said = run(app, ["parity"])
     assert said.exit_code == 0, said.output
     assert "Every tile is the same" in said.output
+    assert IN_CLICKHOUSE not in said.output
 
 
 def test_explained_differences_are_good_and_their_causes_explained(lake):
@@ -56,6 +57,7 @@ def test_explained_differences_are_good_and_their_causes_explained(lake):
     said = run(app, ["parity", "--date", DAY])
     assert said.exit_code == 0, said.output
     assert "after the lateness bound" in said.output
+    assert IN_CLICKHOUSE in said.output
 
 
 @pytest.mark.parametrize("cause", ["code", "unknown"])

@@ -348,6 +348,17 @@ def publish_small_tables(folder):
     publish(folder, "parity", [tile, tile | {"entity": "person2", "causes": ["code"]}], files=1)
 
 
+def test_the_view_of_trends_has_all_that_the_night_says_of_one(engine, tmp_path):
+    publish_small_tables(tmp_path / "publish")
+    nightly_of(engine, tmp_path).replace(DAY, CUT_OFF)
+    assert numbers(engine, "SELECT people, before FROM top_trends") == [(3, 1)]
+    columns = "SELECT name FROM system.columns WHERE database = 'foryou' AND table = {t:String}"
+    of_view, of_table = (
+        set(engine.query(columns, params={"t": name}).text.split()) for name in ("top_trends", "trends")
+    )
+    assert of_table - of_view == {"origin", "as_of"}
+
+
 def test_a_tile_that_differs_is_found_by_its_cause(engine, tmp_path):
     publish_small_tables(tmp_path / "publish")
     assert nightly_of(engine, tmp_path).replace(DAY, CUT_OFF) == {"served": 6, "trends": 1, "parity": 2}

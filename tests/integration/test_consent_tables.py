@@ -133,6 +133,8 @@ def test_the_night_says_what_the_loader_says_and_brings_nobody_back(engine, tmp_
     assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(70, 35)]
     assert numbers(engine, "SELECT people, events FROM daily_active_people") == [(1, 70)]
     assert texts(engine, "SELECT entity FROM parity") == [HE]
+    told = texts(engine, "SELECT comment FROM system.tables WHERE database = 'foryou' AND name = 'parity'")
+    assert ["Not among them: tiles of people who do not consent" in each for each in told] == [True]
     assert texts(engine, "SELECT DISTINCT user_key FROM served") == [""]
     by_night = sorted(texts(engine, "SELECT event_id, user_key, region FROM events"))
 
