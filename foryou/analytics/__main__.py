@@ -9,7 +9,7 @@ import sys
 import threading
 
 from foryou.analytics import migrations
-from foryou.analytics.access import PATHS, Access, outside, paths
+from foryou.analytics.access import PATHS, PLAIN, TEXTS, Access, outside, paths
 from foryou.analytics.admin import Admin
 from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
 from foryou.analytics.door import Door
@@ -78,7 +78,8 @@ def _serve(settings: Settings, engine: Engine, law: Law) -> int:
     functions = engine.query("SELECT name FROM system.table_functions").text.split()
     telling = (line.split("\t") for line in engine.query(PATHS).text.splitlines())
     hidden = paths((table, column) for table, column in telling)
-    access = Access(settings.clickhouse_key, outside(functions, INSIDE), hidden)
+    texts = frozenset(engine.query(TEXTS).text.split()) - PLAIN
+    access = Access(settings.clickhouse_key, outside(functions, INSIDE), hidden, texts)
     nightly = Nightly(engine, publish, turn, finish, hiding=hiding)
     door = Door(engine, access, metrics)
     router = Router(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from foryou.analytics.errors import QueryError
 from foryou.analytics.request import Ask
-from foryou.analytics.statement import refuse_outside, refuse_paths, refuse_tables, settings_named
+from foryou.analytics.statement import refuse_outside, refuse_paths, refuse_settings, refuse_tables, settings_named
 
 ANALYST = "analyst"
 WRITER = "writer"
@@ -28,6 +28,17 @@ VALUES = {"server_settings": frozenset({"value", "default"}), "errors": frozense
 VALUES |= {"user_directories": frozenset({"params"}), "text_log": frozenset({"message"})}
 TELLING = frozenset({"getserversetting"})  # functions
 
+# Settings whose value is a text may hold SQL (a filter, a table, a dialect) or name a file; these hold neither.
+TEXTS = "SELECT name FROM system.settings WHERE match(type, 'String|Map|Dialect|Array|Tuple')"
+_PLAIN = """
+    bool_false_representation bool_true_representation chdb_client_name compatibility count_distinct_implementation
+    format_csv_delimiter format_csv_null_representation format_custom_field_delimiter
+    format_custom_result_after_delimiter format_custom_result_before_delimiter format_custom_row_after_delimiter
+    format_custom_row_before_delimiter format_custom_row_between_delimiter format_tsv_null_representation log_comment
+    output_format_avro_codec output_format_pretty_grid_charset output_format_sql_insert_table_name query_cache_tag
+"""
+PLAIN = frozenset(_PLAIN.split())
+
 # What a query may cost, and how far a client may raise it; 0 (no limit) is no value for it.
 LIMITS = {
     "max_execution_time": (60, 300),
@@ -41,11 +52,12 @@ LIMITS = {
 @dataclass(frozen=True, slots=True)
 class Access:
     """The users of this stack. `outside` are functions that leave the database, in lower case; `paths`: table of the
-    database `system` → its columns that tell where the server's files lie."""
+    database `system` → its columns that tell where the server's files lie; `texts`: settings that are the writer's."""
 
     writer_key: str = field(repr=False)
     outside: frozenset[str]
     paths: Mapping[str, frozenset[str]]
+    texts: frozenset[str] = frozenset()
 
     def user(self, ask: Ask) -> str:
         """Whose request it is: analyst or writer. Raises QueryError (AUTHENTICATION_FAILED)."""
@@ -66,12 +78,20 @@ class Access:
             return settings
         if settings.pop("readonly", "2") not in ("1", "2"):
             raise QueryError(164, "READONLY", "Cannot modify 'readonly' setting in readonly mode.")
+        if theirs := sorted(settings.keys() & self.texts):
+            raise QueryError(452, "SETTING_CONSTRAINT_VIOLATION", f"Setting {theirs[0]} is not for {ANALYST}.")
         if not ask.statement.reads:
             raise QueryError(164, "READONLY", f"{ANALYST}: Cannot execute query in readonly mode.")
-        refuse_outside(ask.sql, self.outside | TELLING)
-        refuse_tables(ask.sql, STAGED, ask.params)
-        refuse_paths(ask.sql, self.paths, ask.database, ask.params)
+        self.judge(ask.sql, ask)
         return settings | {"readonly": "2"}
+
+    def judge(self, sql: str, ask: Ask) -> None:
+        """Raises QueryError where the analyst's statement reaches for what is not theirs. `sql`: as it was sent, or as
+        the engine writes it, which reads some of it in ways of its own."""
+        refuse_outside(sql, self.outside | TELLING)
+        refuse_settings(sql, self.texts)
+        refuse_tables(sql, STAGED, ask.params)
+        refuse_paths(sql, self.paths, ask.database, ask.params)
 
 
 def _bounded(name: str, value: str) -> None:

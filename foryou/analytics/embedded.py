@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chdb.session import Session
 
-from foryou.analytics.engine import DATABASE, Result
+from foryou.analytics.engine import DATABASE, Result, literal
 from foryou.analytics.errors import QueryError
 
 MEMORY_BYTES = 1_600_000_000  # of the whole engine; a query over it fails, the process lives on
@@ -115,11 +115,6 @@ class Embedded:
 def quoted(name: str) -> str:
     """A name as an identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def literal(value: str) -> str:
-    """A text as a string literal."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _params(params: Mapping[str, str] | None) -> dict[str, str]:

@@ -73,3 +73,8 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def literal(value: str) -> str:
+    """A text as a string literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -154,6 +154,18 @@ def refuse_tables(sql: str, names: Collection[str], params: Mapping[str, str]) -
         raise QueryError(497, "ACCESS_DENIED", "analyst: Not enough privileges for a table that a parameter names.")
 
 
+def refuse_settings(sql: str, names: Collection[str]) -> None:
+    """Raises QueryError (SETTING_CONSTRAINT_VIOLATION) when a clause SETTINGS of `sql` sets one of `names`."""
+    listed, within = list(tokens(sql)), False
+    for before, token, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
+        if token.upper == "SETTINGS":
+            within = True
+        begins = before is not None and (before.upper == "SETTINGS" or before.text == ",")
+        if within and begins and token.text.lower() in names and after is not None and after.text == "=":
+            told = f"Setting {token.text} is not for analyst."
+            raise QueryError(452, "SETTING_CONSTRAINT_VIOLATION", told)
+
+
 def refuse_paths(sql: str, paths: Mapping[str, Collection[str]], database: str, params: Mapping[str, str]) -> None:
     """Raises QueryError (ACCESS_DENIED) when `sql` may read a column of `paths`: table of the database `system` → its
     columns that tell where the server's files lie. Of such a table, columns are read by name."""

@@ -10,7 +10,7 @@ from foryou.analytics.migrations import FOLDER
 from foryou.analytics.request import parse
 
 PATHS = paths([("disks", "path"), ("disks", "cache_path"), ("tables", "data_paths"), ("tables", "metadata_path")])
-ACCESS = Access("key", frozenset({"file"}), PATHS)
+ACCESS = Access("key", frozenset({"file"}), PATHS, frozenset({"dialect", "filter", "additional_table_filters"}))
 
 
 def asking(sql, query_string=""):
@@ -141,3 +141,22 @@ def test_limits_are_set_and_cannot_be_lifted():
 
 def test_a_function_that_is_new_in_an_engine_is_outside():
     assert outside(["numbers", "fileNew"], frozenset({"numbers"})) == {"filenew"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "query_string"),
+    [
+        ("SELECT 1", "dialect=prql"),
+        ("SELECT 1 SETTINGS filter = 'x'", ""),
+        ("SELECT 1 FROM t SETTINGS max_threads = 1, `filter` = 'x'", ""),
+        ("SELECT 1 FROM (SELECT 1 SETTINGS additional_table_filters = {'t': '1'})", ""),
+    ],
+)
+def test_a_setting_that_may_hold_a_statement_is_the_writers(sql, query_string):
+    assert refusal(asking(sql, query_string)) == "SETTING_CONSTRAINT_VIOLATION"
+    ACCESS.settings(asking(sql, query_string), WRITER)
+
+
+def test_a_column_may_have_a_settings_name():
+    ACCESS.settings(asking("SELECT a, filter = 'x' FROM t WHERE dialect = 'y' SETTINGS max_threads = 1"), ANALYST)
+    ACCESS.settings(asking("SELECT 1", "log_comment=x"), ANALYST)

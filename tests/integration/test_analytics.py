@@ -184,6 +184,21 @@ def test_the_analyst_is_not_told_where_the_servers_files_lie(process, analyst):
     assert analyst.query("SELECT name FROM system.disks").result_rows == [("default",)]
 
 
+@pytest.mark.parametrize(
+    ("query", "setting"),
+    [
+        ("SELECT count() FROM events", ("additional_table_filters", "{'foryou.events': '0 = (SELECT 0 FROM url(1))'}")),
+        ("SELECT count() FROM events SETTINGS additional_table_filters = {'foryou.events': '1 IN (file(1))'}", None),
+        ("SELECT count()", ("implicit_table_at_top_level", "withheld")),
+        ("SELECT count() SETTINGS implicit_table_at_top_level = 'withheld'", None),
+        ("from events", ("dialect", "prql")),
+    ],
+)
+def test_no_statement_hides_in_a_setting(process, query, setting):
+    answer = httpx.get(process.url, params={"query": query} | dict([setting] if setting else []))
+    assert answer.headers["x-clickhouse-exception-code"] == "452"
+
+
 def test_a_file_is_no_table_of_the_default_database(analyst):
     with pytest.raises(DatabaseError):
         analyst.query("SELECT * FROM default.`/etc/hostname`")
