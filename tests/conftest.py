@@ -1,9 +1,13 @@
 """For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; two run at
-once, save those that share what is there once; what was imported is not looked through again for garbage.
+once, save those that share what is there once; what was imported is not looked through again for garbage; what
+libraries leave among temporary files goes with the run.
 """
 
 import gc
 import logging
+import os
+import shutil
+import tempfile
 from pathlib import PurePath
 
 import pytest
@@ -22,6 +26,14 @@ class _Loggers(dict):
 
 
 logging.root.manager.loggerDict = _Loggers(logging.root.manager.loggerDict)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path stays where pytest has it
+    folder = tempfile.mkdtemp(prefix="foryou-tests-")
+    tempfile.tempdir = folder
+    os.environ |= {"TMPDIR": folder, "JE_MALLOC_CONF": f"prof_prefix:{folder}/jemalloc"}
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 # One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.

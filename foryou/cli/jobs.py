@@ -16,7 +16,7 @@ from rich.table import Table
 
 from foryou.cli.screen import wide
 from foryou.cli.stack import live_settings
-from foryou.local import checkpoints, probe, state
+from foryou.local import checkpoints, probe, state, temporary
 from foryou.local.flink import Flink
 from foryou.local.home import Home
 from foryou.local.jdk import JavaMissing, find_jdk
@@ -63,9 +63,11 @@ def submit(
     if name in _kept(flink):
         _fail(console, f"The stack keeps {name} running: `foryou jobs upgrade {name}` starts it again with new code.")
     _asked(console, flink)
-    command = flink.submission(name, program.resolve())
-    env = {**os.environ, **flink.environ("client"), **marks(flink.home.root, f"submit-{name}")}
-    with console.status(f"submitting {name}"):
+    command, part = flink.submission(name, program.resolve()), f"submit-{name}"
+    env = {**os.environ, **flink.environ("client", part), **marks(flink.home.root, part)}
+    env |= temporary.environ(flink.home, part)
+    with console.status(f"submitting {name}"), _held(flink, part):
+        temporary.emptied(flink.home, part)
         done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=flink.home.root)
     console.print((done.stdout + done.stderr).strip()[-3000:], markup=False, highlight=False)
     raise typer.Exit(done.returncode)

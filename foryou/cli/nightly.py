@@ -29,6 +29,8 @@ from foryou.lake.parity_causes import WRONG
 from foryou.lake.publish import IN_FLIGHT_MS
 from foryou.lake.session import submit_settings
 from foryou.lake.tables import Lake
+from foryou.local import temporary
+from foryou.local.home import Home
 from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
@@ -190,6 +192,7 @@ class Spark:
 
     def __call__(self, steps: Sequence[Step], tonight: Night) -> Iterator[tuple[Step, Done]]:
         """Steps with what they wrote, as they are done. Raises StepFailed, StackAway, JavaMissing."""
+        temporary.emptied(Home(self.settings.home), "nightly")
         path = self.settings.home / "logs" / "nightly.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", buffering=1) as log:
@@ -221,7 +224,8 @@ class Spark:
     def _argv(self, steps: Sequence[Step], tonight: Night) -> list[str]:
         # Beside a live stack people come first. A low priority (nice) still took a tenth of both cores, and made
         # features four seconds old; the idle class alone took half, where sessions are weighed.
-        spark = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(self.memory)]
+        temporary_files = Home(self.settings.home).tmp / "nightly"
+        spark = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(temporary_files, self.memory)]
         job = [str(REPO / "jobs" / "batch" / "night.py"), "--steps", ",".join(step.name for step in steps)]
         span = ["--from", tonight.first.isoformat(), "--to", tonight.last.isoformat()]
         live = [] if self.offline else self._addresses()
@@ -235,6 +239,7 @@ class Spark:
 
     def _environ(self) -> dict[str, str]:
         ours = {"JAVA_HOME": str(find_jdk(os.environ).home), "PYTHONPATH": str(REPO), "PYSPARK_PYTHON": sys.executable}
+        ours |= temporary.environ(Home(self.settings.home), "nightly")
         return os.environ | self.settings.environ() | ours
 
 

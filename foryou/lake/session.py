@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 REPO = Path(__file__).resolve().parents[2]
 JARS = REPO / "infra" / "local" / "lib" / "spark"
 UNALIKE = ("value", "event_id", "impression_id", "request_id", "session_id")
+OPTIONS = "spark.driver.extraJavaOptions"
 SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -39,14 +40,20 @@ SETTINGS = {
     # Days are looked up, not values in files: least and most of every column of every file would be for nobody.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
     # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
-    "spark.driver.extraJavaOptions": "-Xss4m -XX:+UseParallelGC",
+    OPTIONS: "-Xss4m -XX:+UseParallelGC",
 }
 
 
-def submit_settings(memory: str = "4g", cores: int = 2) -> list[str]:
+def keeping(temporary_files: Path, options: str = SETTINGS[OPTIONS]) -> dict[str, str]:
+    """The setting by which all that Spark spills, shuffles, unpacks and loads lies in that folder: its own
+    `spark.local.dir` follows the JVM's. Other `options` of the JVM can be given."""
+    return {OPTIONS: f'{options} "-Djava.io.tmpdir={temporary_files}"'}
+
+
+def submit_settings(temporary_files: Path, memory: str = "4g", cores: int = 2) -> list[str]:
     """What goes between `spark-submit` and the job's file."""
     jars = ",".join(sorted(str(jar) for jar in JARS.glob("*.jar")))
-    pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
+    pairs = [f"{name}={value}" for name, value in {**SETTINGS, **keeping(temporary_files)}.items()]
     conf = [word for pair in pairs for word in ("--conf", pair)]
     return ["--master", f"local[{cores}]", "--driver-memory", memory, "--jars", jars, *conf]
 

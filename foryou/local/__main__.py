@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+from foryou.local import temporary
 from foryou.local.board import Board
 from foryou.local.home import Home
 from foryou.local.jdk import find_jdk
@@ -35,6 +36,7 @@ def main() -> int:
         except BlockingIOError:
             log.error("another supervisor has this home", extra={"home": str(home.root)})
             return 3
+        temporary.emptied(home, "supervisor")
         _supervise(settings, home)
     return 0
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from foryou.local import checkpoints, probe
+from foryou.local import checkpoints, probe, temporary
 from foryou.local.home import Home, epoch, next_epoch, write_whole
 from foryou.local.jdk import Jdk
 from foryou.local.log4j import log4j_file
@@ -56,12 +57,10 @@ class Flink:
         """Where a job's checkpoints and savepoints lie."""
         return self.home.flink / "checkpoints" / job
 
-    def environ(self, who: str) -> dict[str, str]:
-        """What Flink's own scripts read."""
-        # A client lives for seconds and a JobManager idles: the second compiler costs them more than it brings.
-        quick = {} if who == "taskmanager" else {"JVM_ARGS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    def environ(self, who: str, part: str = "") -> dict[str, str]:
+        """What Flink's own scripts read. `part` is whose folder of temporary files it is, if not `who`'s."""
         return {
-            **quick,
+            **_java(temporary.java_option(self.home, part or who), quick=who != "taskmanager"),
             "JAVA_HOME": str(self.jdk.home),
             "FLINK_HOME": str(self.dist),
             "FLINK_CONF_DIR": str(self.home.flink / "conf" / who),
@@ -108,7 +107,6 @@ class Flink:
             "restart-strategy.exponential-delay.max-backoff": "20 s",
             "heartbeat.interval": 2_000,
             "heartbeat.timeout": 20_000,
-            "io.tmp.dirs": str(self.home.flink / "tmp"),
             "python.executable": str(self.python),
             "python.client.executable": str(self.python),
         }
@@ -119,7 +117,7 @@ class Flink:
         A connector in Flink's own class path is loaded once; shipped with each job it would be loaded at every restart.
         """
         lib = self.home.flink / "lib"
-        (self.home.flink / "tmp").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.home.flink / "tmp", ignore_errors=True)  # where temporary files lay until homes had `tmp`
         lib.mkdir(parents=True, exist_ok=True)
         wanted = {jar.name: jar for jar in [*(self.dist / "lib").glob("*.jar"), *(self.jars / "flink").glob("*.jar")]}
         for link in lib.iterdir():
@@ -190,7 +188,7 @@ class Flink:
             needs=("jobmanager", "taskmanager", *needs),
             find=lambda: self.find(name),
             submission=lambda: self.submission(name, program),
-            env=self.environ("client"),
+            env=self.environ("client", name),
             log=self.home.logs / f"job-{name}.log",
             hold=self.home.run / f"{name}.hold",
             tidy=lambda running: checkpoints.drop_older(folder, running.job_id),
@@ -252,6 +250,16 @@ class Flink:
         except OSError:
             return "the JobManager"
         return None if ours else "its registration with the JobManager"
+
+
+def _java(temporary_files: str, *, quick: bool) -> dict[str, str]:
+    """Options of one JVM. What Flink has no setting for, io.tmp.dirs among it, follows the JVM's temporary folder."""
+    # A client lives for seconds and a JobManager idles: the second compiler costs them more than it brings.
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" if quick else ""
+    if not any(each.isspace() for each in temporary_files):
+        return {"JVM_ARGS": f"{options} {temporary_files}".strip()}
+    # Flink's scripts cut JVM_ARGS at spaces. Java reads this one itself, with quotes, and says so in a line.
+    return {"JVM_ARGS": options, "JDK_JAVA_OPTIONS": f'"{temporary_files}"'}
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -55,17 +55,28 @@ class Home:
         """The registry's scratch; its data is in Kafka."""
         return self.root / "registry"
 
+    @property
+    def tmp(self) -> Path:
+        """Temporary files, a folder for each part; nothing in it outlives the part's next start."""
+        return self.root / "tmp"
+
     def open(self) -> None:
-        """Makes the folder, or checks that it is one of ours and that there is room. Raises HomeUnusable."""
+        """Makes the folder, or checks that it is one of ours, that libraries can be loaded from it and that there is
+        room. Raises HomeUnusable."""
         stamp = self.root / "VERSION"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if stamp.exists():
                 _check_stamp(stamp)
-            for folder in (self.logs, self.run, self.kafka, self.flink, self.registry):
+            for folder in (self.logs, self.run, self.kafka, self.flink, self.registry, self.tmp):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise HomeUnusable(f"{self.root} cannot be used ({error.strerror}): set FORYOU_HOME to another.") from error
+        if os.statvfs(self.root).f_flag & os.ST_NOEXEC:
+            raise HomeUnusable(
+                f"{self.root} is on a disk that is mounted noexec, and Java loads libraries from its temporary files: "
+                "set FORYOU_HOME to another disk."
+            )
         free = shutil.disk_usage(self.root).free
         if free < NEEDED_BYTES:
             raise HomeUnusable(

@@ -23,7 +23,7 @@ from foryou.contract.residence import elsewhere
 from foryou.contract.topics import TOPICS, Topic, tile_topic
 from foryou.features.definitions import VIEWS
 from foryou.features.spec import HOUR
-from foryou.local import probe
+from foryou.local import probe, temporary
 from foryou.local.home import Home, write_whole
 from foryou.local.jdk import Jdk
 from foryou.local.log4j import log4j_file
@@ -42,7 +42,7 @@ LED_S = 30.0  # a new partition has its leader by then
 def kafka_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
     """The broker; healthy when it answers, settled when every topic is there."""
     host, port = settings.host, settings.ports["kafka"]
-    java = (str(jdk.java), "-cp", f"{jars / 'kafka'}/*")
+    java = (str(jdk.java), temporary.java_option(home, "kafka"), "-cp", f"{jars / 'kafka'}/*")
     return Part(
         name="kafka",
         doc="Kafka, one node (KRaft)",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from foryou.local import state
+from foryou.local import state, temporary
 from foryou.local.home import Home, HomeUnusable
 from foryou.local.jdk import JavaMissing, find_jdk
 from foryou.local.ports import PortTaken, check_free, setting_of
@@ -80,7 +80,12 @@ def start(settings: Settings, environ: Mapping[str, str]) -> bool:
     with (home.logs / "supervisor.log").open("ab") as out:
         subprocess.Popen(
             [sys.executable, "-m", "foryou.local"],
-            env={**environ, **settings.environ(), **marks(home.root, "supervisor")},
+            env={
+                **environ,
+                **settings.environ(),
+                **temporary.environ(home, "supervisor"),
+                **marks(home.root, "supervisor"),
+            },
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

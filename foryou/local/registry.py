@@ -9,7 +9,7 @@ from foryou.contract.schemas import AvroSchema, schema
 from foryou.contract.topics import TOPICS
 from foryou.features.compilers.avro import tile_schema
 from foryou.features.definitions import VIEWS
-from foryou.local import probe
+from foryou.local import probe, temporary
 from foryou.local.home import Home
 from foryou.local.jdk import Jdk
 from foryou.local.part import Part
@@ -46,6 +46,7 @@ def registry_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
+            temporary.java_option(home, "registry"),
             *(f"-D{name}={value}" for name, value in properties.items()),
             "-jar",
             str(runner),

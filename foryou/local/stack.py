@@ -1,7 +1,9 @@
 """The whole stack as a list: what runs, in the order in which people should read it."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from foryou.local import probe
 from foryou.local.flink import Flink
@@ -51,7 +53,13 @@ def whole_stack(settings: Settings, jdk: Jdk) -> Stack:
             ),
             _ours(settings, "store", "online store, Feast feature server"),
             _ours(settings, "ranker", "the feed API"),
-            _ours(settings, "analytics", "ClickHouse: events, rollups, trends"),
+            _ours(
+                settings,
+                "analytics",
+                "ClickHouse: events, rollups, trends",
+                # Its profiles of memory go to the system's folder for temporary files, whatever TMPDIR says.
+                env={"JE_MALLOC_CONF": f"prof_prefix:{home.tmp / 'analytics' / 'jemalloc'}"},
+            ),
         ),
         jobs=(
             flink.job(
@@ -73,6 +81,7 @@ def _ours(
     module: str = "",
     needs: tuple[str, ...] = ("registry",),
     waited_for: bool = True,
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> Part:
     log = Home(settings.home).logs / f"{name}.log"
     return Part(
@@ -81,6 +90,7 @@ def _ours(
         address=settings.url(name),
         argv=(sys.executable, "-m", f"foryou.{module or name}"),
         needs=needs,
+        env=env,
         check=lambda: probe.healthz(settings.url(name)),
         log=log,
         console=log,

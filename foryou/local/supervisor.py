@@ -16,6 +16,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
+from foryou.local import temporary
 from foryou.local.board import Board
 from foryou.local.home import Home
 from foryou.local.part import Job, Part, Running
@@ -76,6 +77,7 @@ class Supervisor:
             return "stopping"
         self._board.set(part.name, phase="starting", waiting_for="")
         self._end_bound_to(part)
+        temporary.emptied(self._home, part.name)
         part.prepare()
         process = self._spawn(part.name, part.argv, part.env, part.console, part.cwd, waited_for=part.waited_for)
         self._metrics.counter("foryou_supervisor_starts_total", process=part.name).inc()
@@ -165,6 +167,7 @@ class Supervisor:
                 self._board.set(job.name, waiting_for="foryou jobs, which holds it")
                 return ""
             self._metrics.counter("foryou_supervisor_job_submissions_total", job=job.name).inc()
+            temporary.emptied(self._home, job.name)
             process = self._spawn(job.name, job.submission(), job.env, job.log)
             deadline = time.monotonic() + SUBMISSION_S
             while process.poll() is None and time.monotonic() < deadline and not self.stop.is_set():
@@ -191,7 +194,7 @@ class Supervisor:
         with console.open("ab") as out:
             process = subprocess.Popen(
                 argv,
-                env={**self._environ, **env, **marks(self._home.root, name)},
+                env={**self._environ, **temporary.environ(self._home, name), **env, **marks(self._home.root, name)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

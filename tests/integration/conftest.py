@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from foryou.lake import days
-from foryou.lake.session import SETTINGS, session
+from foryou.lake.session import OPTIONS, SETTINGS, keeping, session
 from foryou.local import lifecycle, state
 from foryou.local.home import Home
 from foryou.local.process_id import ProcessId, marked
@@ -129,14 +129,14 @@ FOR_FEW_ROWS = {
     "spark.default.parallelism": "2",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.driver.extraJavaOptions": f"{SETTINGS['spark.driver.extraJavaOptions']} {QUICK}",
 }
 
 
 @pytest.fixture(scope="session")
-def spark():
+def spark(tmp_path_factory):
     """One Spark for all tests."""
-    return session("tests", FOR_FEW_ROWS)
+    temporary = keeping(tmp_path_factory.mktemp("spark"), f"{SETTINGS[OPTIONS]} {QUICK}")
+    return session("tests", FOR_FEW_ROWS | temporary)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from foryou.contract.schemas import field_names
+from foryou.local import temporary
 from foryou.local.jdk import find_jdk
 from foryou.local.stack import JARS, STREAMING_PYTHON
 from foryou.service.settings import REPO, Settings
@@ -39,10 +40,12 @@ def bare() -> Iterator[Settings]:
     program = [str(STREAMING_PYTHON), str(REPO / "jobs" / "streaming" / "features.py"), "--jars", jars, "--salts", "1"]
     program += ["--kafka", stack.settings.kafka, "--registry", stack.settings.registry_url]
     program += ["--lateness-ms", str(LATENESS_MS), "--state-ttl-ms", str(TTL_MS)]
+    folder = temporary.emptied(stack.home, "job")
+    temporary_files = {"TMPDIR": str(folder), "JVM_ARGS": temporary.java_option(stack.home, "job")}
     with (home / "job.out").open("wb") as out:
         job = subprocess.Popen(
             program,
-            env={**ours, "PYTHONPATH": str(REPO), "JAVA_HOME": str(find_jdk(environ).home)},
+            env={**ours, "PYTHONPATH": str(REPO), "JAVA_HOME": str(find_jdk(environ).home)} | temporary_files,
             cwd=home,
             stdout=out,
             stderr=out,

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from datetime import date
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from foryou.lake import days, night_lock
 from foryou.lake.night import Done, Night, begin, save
 from foryou.lake.night_lock import alone, under_way
 from foryou.lake.tables import Lake
+from foryou.local.jdk import Jdk
 
 DAY = date(2026, 11, 20)
 DONE = {name: Done(1.0, {}) for name in ("bronze", "silver")}
@@ -99,6 +101,25 @@ def test_later_days_that_changed_are_named_and_today_is_not(tmp_path, monkeypatc
         "2 later days have changed, too, and must be made again: `foryou nightly --date 2026-11-22`." in result.output
     )
     assert "later days" not in CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-22"]).output
+
+
+def test_a_night_has_temporary_files_of_its_own_and_those_of_the_last_are_gone(tmp_path, monkeypatch):
+    left = tmp_path / "tmp" / "nightly" / "blockmgr-1"
+    left.mkdir(parents=True)
+    seen = []
+
+    def submitted(argv, *, env, **_):
+        seen.append((argv, env["TMPDIR"], left.exists()))
+        raise nightly.StepFailed("far enough")
+
+    monkeypatch.setattr(nightly, "say_java", lambda _: None)
+    monkeypatch.setattr(nightly, "find_jdk", lambda _: Jdk(Path("/jdk"), 17))
+    monkeypatch.setattr(nightly.subprocess, "Popen", submitted)
+    monkeypatch.setenv("FORYOU_HOME", str(tmp_path))
+    CliRunner().invoke(app, ["nightly", "--offline", "--date", "2026-11-20"])
+    ((argv, tmpdir, not_emptied),) = seen
+    assert (tmpdir, not_emptied) == (str(left.parent), False)
+    assert [word for word in argv if word.endswith(f' "-Djava.io.tmpdir={left.parent}"')]
 
 
 def test_one_night_at_a_time_and_the_second_hears_of_the_first(tmp_path, monkeypatch):

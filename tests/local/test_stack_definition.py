@@ -64,6 +64,35 @@ def test_everything_listens_on_the_host_of_the_settings_only(tmp_path):
     assert listeners and all("//127.0.0.1:" in line for line in listeners)
 
 
+def test_every_part_that_is_java_has_its_temporary_files_in_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.local.stack.flink_of", lambda settings, jdk: flink(tmp_path))
+    settings = Settings.load({"FORYOU_HOME": str(tmp_path / "home")})
+    stack, tmp = whole_stack(settings, JDK), Home(settings.home).tmp
+    said = {part.name: " ".join((*part.argv, part.env.get("JVM_ARGS", ""))).split() for part in stack.parts}
+    said |= {job.name: job.env["JVM_ARGS"].split() for job in stack.jobs}
+    for name in ("kafka", "registry", "jobmanager", "taskmanager", "features"):
+        assert f"-Djava.io.tmpdir={tmp / name}" in said[name]
+
+
+def test_what_clickhouse_says_of_its_memory_lies_with_its_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.local.stack.flink_of", lambda settings, jdk: flink(tmp_path))
+    parts = {part.name: part for part in whole_stack(Settings(tmp_path), JDK).parts}
+    assert parts["analytics"].env == {"JE_MALLOC_CONF": f"prof_prefix:{tmp_path}/tmp/analytics/jemalloc"}
+
+
+def test_flinks_temporary_files_follow_the_jvms_and_its_checkpoints_do_not(tmp_path):
+    one = flink(tmp_path)
+    assert "io.tmp.dirs" not in one.config()
+    unnamed = Path(one.config()["execution.checkpointing.dir"].removeprefix("file:"))
+    assert not any(folder.is_relative_to(one.home.tmp) for folder in (one.checkpoints("features"), unnamed))
+
+
+def test_a_home_with_a_space_in_its_name_is_no_two_words_to_flink(tmp_path):
+    env = flink(tmp_path / "two words").environ("taskmanager")
+    assert env["JVM_ARGS"] == ""
+    assert env["JDK_JAVA_OPTIONS"] == f'"-Djava.io.tmpdir={tmp_path}/two words/home/tmp/taskmanager"'
+
+
 def test_flinks_own_options_are_kept_under_ours(tmp_path):
     config = flink(tmp_path).config()
     assert config["env.java.opts.all"] == "--add-opens=x"
@@ -75,6 +104,7 @@ def test_flinks_own_options_are_kept_under_ours(tmp_path):
 def test_flinks_settings_are_written_as_yaml_that_reads_back(tmp_path):
     one = flink(tmp_path)
     one.home.open()
+    (one.home.flink / "tmp" / "tm_1").mkdir(parents=True)  # of an older version
     (one.dist / "lib").mkdir()
     (one.dist / "lib" / "flink-dist.jar").write_text("")
     (tmp_path / "jars" / "flink").mkdir(parents=True)
@@ -83,6 +113,7 @@ def test_flinks_settings_are_written_as_yaml_that_reads_back(tmp_path):
     one.prepare()
     written = yaml.safe_load((one.home.flink / "conf" / "jobmanager" / "config.yaml").read_text())
     assert written == one.config()
+    assert not (one.home.flink / "tmp").exists()
     assert {path.name for path in (one.home.flink / "lib").iterdir()} == {"flink-dist.jar", "connector.jar"}
     assert "flink-taskmanager.log" in (one.home.flink / "conf" / "taskmanager" / "log4j-console.properties").read_text()
 

@@ -96,6 +96,39 @@ def test_a_killed_process_is_started_again(home, run):
     assert board.now.parts["base"].restarts == 1
 
 
+SAYS_TMPDIR = "import os, sys, time; open(sys.argv[1], 'w').write(os.environ['TMPDIR']); time.sleep(60 * {})"
+
+
+def left(home, name):
+    """What a killed process left among its temporary files."""
+    file = home.tmp / name / "blockmgr-1"
+    file.parent.mkdir()
+    file.write_text("rows")
+    return file
+
+
+def test_a_part_has_temporary_files_of_its_own_and_those_of_its_last_life_are_gone(home, run):
+    said, file = home.root / "said", left(home, "base")
+    program = (sys.executable, "-c", SAYS_TMPDIR.format(1), str(said))
+    board, _, _ = run(part(home, "base", argv=program, check=lambda: None if said.exists() else "its word"))
+    assert board.wait_while(lambda now: not now.ready, 10)
+    assert said.read_text() == str(home.tmp / "base")
+    assert not file.exists()
+    file.write_text("of this life")
+    os.kill(board.now.parts["base"].pid, signal.SIGKILL)
+    assert board.wait_while(lambda now: now.parts["base"].restarts == 0 or not now.ready, 10)
+    assert not file.exists()
+
+
+def test_a_submission_has_temporary_files_of_its_own_and_those_of_the_last_are_gone(home, run):
+    said, file = home.root / "said", left(home, "features")
+    find = lambda: Running("j1", "RUNNING", True) if said.exists() else None  # noqa: E731
+    board, _, _ = run(jobs=(job(home, find, (sys.executable, "-c", SAYS_TMPDIR.format(0), str(said))),))
+    assert board.wait_while(lambda now: not now.ready, 10)
+    assert said.read_text() == str(home.tmp / "features")
+    assert not file.exists()
+
+
 def test_a_part_that_is_waited_for_goes_before_the_others(home, run):
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     board, _, _ = run(part(home, "door", waited_for=True), part(home, "engine"))

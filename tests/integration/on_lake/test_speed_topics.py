@@ -19,6 +19,7 @@ from foryou.lake import days
 from foryou.lake.bronze import save_schema
 from foryou.lake.speed_topics import days_held, read
 from foryou.lake.tables import Lake
+from foryou.local import temporary
 from foryou.local.home import Home
 from foryou.local.jdk import find_jdk
 from foryou.local.kafka import kafka_part
@@ -41,6 +42,7 @@ def kafka(tmp_path_factory):
     part = kafka_part(settings, home, find_jdk(os.environ), JARS)
     for folder in (home.logs, home.kafka):
         folder.mkdir(parents=True, exist_ok=True)
+    temporary.emptied(home, "kafka")
     part.prepare()
     with part.console.open("ab") as console:
         broker = subprocess.Popen(part.argv, cwd=part.cwd, stdout=console, stderr=subprocess.STDOUT)

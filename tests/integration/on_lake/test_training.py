@@ -208,7 +208,8 @@ def test_the_job_writes_the_day_and_the_day_before_and_the_same_rows_again(spark
     clean.write.format("delta").partitionBy("day").save(lake.clean)
     history(lake)
     asked = ["--home", str(tmp_path), "--date", TODAY.isoformat()]
-    command = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings("2g"), "jobs/batch/training.py"]
+    submit = [str(Path(sys.executable).parent / "spark-submit"), *submit_settings(tmp_path, "2g")]
+    command = [*submit, "jobs/batch/training.py"]
     done = subprocess.run([*command, *asked], cwd=ROOT, capture_output=True, text=True, env=_environment())
     assert done.returncode == 0, done.stderr[-3_000:]
     said = [json.loads(done.stdout.strip().splitlines()[-1]), hash_of(spark, lake)]
