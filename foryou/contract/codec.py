@@ -44,7 +44,7 @@ class Decoder:
         self._schemas: dict[int, Any] = {}
 
     def __call__(self, data: bytes) -> Record:
-        """The record in `data`. Raises NotAvro."""
+        """The record in `data`. Raises NotAvro, and what `fetch` raises (of a Registry: httpx.HTTPError)."""
         if len(data) < 6 or data[0] != 0:
             raise NotAvro("not in the Confluent wire format: the first byte must be 0, then 4 bytes of schema id")
         schema_id = int.from_bytes(data[1:5], "big", signed=True)
@@ -72,7 +72,7 @@ class Registry:
         return int(answer.json()["id"])
 
     def schema(self, schema_id: int) -> AvroSchema:
-        """The schema of an id. Raises NotAvro when there is none."""
+        """The schema of an id. Raises NotAvro when there is none, httpx.HTTPError when the registry does not say."""
         if schema_id < 0:
             raise NotAvro(f"schema {schema_id} is an import's: no registry knows it, the lake has it")
         answer = self._http.get(f"{self._url}/schemas/ids/{schema_id}")
@@ -83,7 +83,7 @@ class Registry:
         return loaded
 
     def encoder(self, subject: str, schema: AvroSchema) -> Encoder:
-        """Registers the schema and returns its encoder."""
+        """Registers the schema and returns its encoder. Raises httpx.HTTPError, as `register` does."""
         return Encoder(schema, self.register(subject, schema))
 
     def decoder(self, reader: AvroSchema | None = None) -> Decoder:

@@ -1,4 +1,5 @@
-"""The event as apps send it, and what each event type needs and means. Times are UTC milliseconds."""
+"""The event as apps send it, and what each event type needs and means. Times are UTC milliseconds since 1970; apps may
+also say them as RFC 3339 with a zone."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +30,7 @@ Time = int | Annotated[str, msgspec.Meta(max_length=40)]  # ms since epoch, or R
 
 
 class Lane(StrEnum):
-    """The four topics that accepted events go to."""
+    """The four topics that accepted events go to, but for flagged ones, which are kept apart (`topics.FLAGGED`)."""
 
     ACTION = "events.action.v1"
     CONTEXT = "events.context.v1"

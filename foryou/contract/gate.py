@@ -33,7 +33,8 @@ _decode = plain.decoder(ClientEvent)
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):  # made for every event: a dataclass takes four times as long
-    """An event that may pass: its id, its lane, the record's key, and the record without any raw client id."""
+    """An event that may pass: its id, its lane, the record's key, and the record without any raw id of a person or
+    device. (Ids of videos, sessions, requests and impressions stay as the app sent them.)"""
 
     event_id: str
     lane: Lane
@@ -62,7 +63,8 @@ class _No(Exception):
 
 
 class Gate:
-    """Checks events of one stack; `identity` maps raw ids to keys, and nothing after the gate sees a raw id."""
+    """Checks events of one stack; `identity` maps raw ids of people and devices to keys, and nothing after the gate
+    sees a raw one."""
 
     def __init__(self, identity: Identity, never_stored: NeverStored | None = None) -> None:
         self._identity = identity
@@ -193,7 +195,7 @@ class Gate:
 
 
 def read_object(raw: bytes) -> dict[str, Any] | Refused:
-    """The JSON object in a body that is not yet an event; no body is an empty object."""
+    """The JSON object in a body that is not yet an event, or why there is none; no body is an empty object."""
     try:
         if not raw.strip():
             return {}
@@ -214,7 +216,8 @@ def _refuse_depth(raw: bytes) -> None:
 
 
 def read_event(raw: bytes, decode: Callable[[bytes], E]) -> E | Refused:
-    """An event of its JSON by `decode`, a msgspec decoder of ClientEvent or of a struct made from it."""
+    """An event of its JSON by `decode`, a msgspec decoder of ClientEvent or of a struct made from it, or why
+    it is none."""
     try:
         return _read(raw, decode)
     except _No as no:
@@ -222,7 +225,8 @@ def read_event(raw: bytes, decode: Callable[[bytes], E]) -> E | Refused:
 
 
 def read_fields(fields: Mapping[str, Any], kind: type[E]) -> E | Refused:
-    """An event of values that are Python's already, by the same rules as JSON: no number for a string."""
+    """An event of values that are Python's already, by the same rules as JSON (no number for a string); or why it is
+    none."""
     try:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
@@ -230,7 +234,8 @@ def read_fields(fields: Mapping[str, Any], kind: type[E]) -> E | Refused:
 
 
 def read_time(name: str, value: int | str) -> int | Refused:
-    """UTC ms of a time as the contract takes it; whether it is still to come is the caller's matter."""
+    """UTC ms of a time as the contract takes it, or why it is none; whether it is still to come is the caller's
+    matter."""
     try:
         return _time(name, value, sys.maxsize)
     except _No as no:

@@ -1,6 +1,6 @@
 """The one function from client ids to the keys that are stored.
 
-A key is a keyed HMAC, so that rotating the secret or erasing its alias severs the link. It is idempotent: a key that
+A key is a keyed HMAC, so that rotating or deleting the secret severs the link. It is idempotent: a key that
 we gave out (a feed item's creator_id) comes back as itself, so an app can follow whom it was shown.
 """
 
@@ -14,7 +14,7 @@ _KEY = re.compile(r"(?:uk|dk)_[A-Za-z0-9_-]{22}")
 
 
 class Identity:
-    """Maps client ids to keys under one secret (32 bytes; one per region)."""
+    """Maps client ids to keys under the stack's one secret, of 32 bytes or more; a shorter one is a ValueError."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 32:

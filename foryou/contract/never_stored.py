@@ -1,6 +1,6 @@
 """Properties that are never stored, whatever an app sends: removed at the gate, before anything is durable.
 
-Names are compared without case, accents' marks or punctuation: `E-Mail`, `e_mail` and `email` are one name. It is a
+Names are compared by their letters and digits alone, without case: `E-Mail`, `e_mail` and `email` are one name. It is a
 net for what slips in by mistake; who wants to hide an address in `properties.note` can.
 """
 

@@ -23,7 +23,8 @@ def schema(name: str) -> AvroSchema:
 
 
 def projection(record: AvroSchema, names: Collection[str]) -> AvroSchema:
-    """The record with only those fields, at every depth: for a reader that needs no more."""
+    """The record with only those fields, and so the records in its fields and arrays: for a reader that needs no more.
+    Records in unions and maps stay whole."""
     kept = [field for field in record["fields"] if field["name"] in names]
     return {**record, "fields": [{**field, "type": _projected(field["type"], names)} for field in kept]}
 

@@ -29,7 +29,8 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Connections(_Table, frozen=True):
-    """Bounds of a process's door."""
+    """Bounds of a process's door: connections and requests at once, KiB of the bodies of those requests, seconds that a
+    connection may idle and that a body may take."""
 
     open: AtLeastOne
     idle_s: Positive
@@ -39,7 +40,7 @@ class Connections(_Table, frozen=True):
 
 
 class Rate(_Table, frozen=True):
-    """A token bucket: how fast it fills, how much it holds."""
+    """A token bucket: tokens a second by which it fills, tokens that it holds."""
 
     per_s: Positive
     burst: AtLeastOne
@@ -57,13 +58,14 @@ class AddressRate(Rate, frozen=True):
 
 
 class Memory(_Table, frozen=True):
-    """How much of the world outside is remembered."""
+    """How much of the world outside is remembered: addresses, and as many devices, people, event ids."""
 
     entries: AtLeastOne
 
 
 class BotRules(_Table, frozen=True):
-    """When an event is flagged, see foryou/collector/flags.py."""
+    """When an event is flagged, see foryou/collector/flags.py: words in a User-Agent; actions a second, and at once;
+    seconds watched per second that went by, and at once; people."""
 
     agents: tuple[str, ...]
     actions_per_s: Positive
@@ -167,7 +169,8 @@ class GateSettings(_Table, frozen=True):
 
 
 def load(path: Path | None = None) -> GateSettings:
-    """The defaults with what the file at `path` says, if there is one. Raises ValueError naming what is wrong."""
+    """The defaults with what the file at `path` says, if there is one. Raises ValueError naming what is wrong, and
+    OSError when it cannot be read."""
     defaults = tomllib.loads(DEFAULTS.read_text("utf-8"))
     try:
         said = tomllib.loads(path.read_text("utf-8")) if path is not None and path.exists() else {}

@@ -74,7 +74,8 @@ class KeyFile:
         return self._followed()
 
     def change(self, how: Callable[[KeyRing], KeyRing]) -> KeyRing:
-        """Writes what `how` makes of the keys. Raises OSError, and ValueError when the file cannot be understood."""
+        """Writes what `how` makes of the keys. Raises OSError, ValueError when the file cannot be understood, and what
+        `how` raises; then the file stays as it was."""
         after = change_secret(self._path, how, decode, encode, KeyRing())
         self._followed.look_again()
         return after
@@ -83,7 +84,10 @@ class KeyFile:
 def change_secret(
     path: Path, how: Callable[[T], T], decode: Callable[[bytes], T], encode: Callable[[T], bytes], empty: T
 ) -> T:
-    """Writes what `how` makes of the value in a file; two who change it at once come one after the other."""
+    """Writes what `how` makes of the value in a file, and returns it; of two at once, one comes after the other.
+
+    Raises OSError, and what `how` and `decode` raise; then the file stays as it was.
+    """
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -98,7 +102,7 @@ def change_secret(
 
 
 def write_secret(path: Path, text: bytes) -> None:
-    """Writes a file that only its owner reads, whole or not at all, and there after a crash."""
+    """Writes a file that only its owner reads, whole or not at all, and there after a crash. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -118,7 +122,8 @@ def open_keys(folder: Path, now_ms: int) -> KeyFile:
     """The key file in `folder`, with a development key in it if it is new.
 
     `development.key` holds that one key readable, 0600: it is there to be shown by `foryou up`. A `write_keys.json` of
-    0.1 and before is taken over: its keys open what they opened, and its first becomes the development key.
+    0.1 and before is taken over: its keys open what they opened, and its first becomes the development key. Raises
+    OSError, and ValueError when a file cannot be understood.
     """
     keys, development, old = KeyFile(folder / "keys.json"), folder / "development.key", folder / "write_keys.json"
     readable: dict[str, str] = {}

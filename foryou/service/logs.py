@@ -38,7 +38,8 @@ class JsonLines(logging.Formatter):
 
 
 class Seldom(logging.Filter):
-    """Lets a message that begins alike pass once per `every_s`: librdkafka says a hundred times that Kafka is away."""
+    """Lets a message that begins alike pass once per `every_s` seconds: librdkafka says a hundred times that Kafka is
+    away. After a thousand different beginnings nothing passes any more."""
 
     def __init__(self, every_s: float = 30.0) -> None:
         super().__init__()

@@ -178,19 +178,19 @@ class Metrics:
         return made.labels(**labels) if labels else made
 
     def gauge(self, name: str, **labels: str) -> Gauge:
-        """The gauge with these labels."""
+        """The gauge with these labels. Raises KeyError when not in the table."""
         made = self._get(name, Kind.GAUGE)
         assert isinstance(made, Gauge)
         return made.labels(**labels) if labels else made
 
     def histogram(self, name: str, **labels: str) -> Histogram:
-        """The histogram with these labels."""
+        """The histogram with these labels. Raises KeyError when not in the table."""
         made = self._get(name, Kind.HISTOGRAM)
         assert isinstance(made, Histogram)
         return made.labels(**labels) if labels else made
 
     def value(self, name: str, **labels: str) -> float:
-        """The number now (of a histogram: how many were observed), 0 when never counted."""
+        """The number now (of a histogram: how many were observed), 0 when never counted. Raises KeyError as above."""
         sample = f"{name}_count" if METRICS[name].kind is Kind.HISTOGRAM else name
         return self._registry.get_sample_value(sample, labels) or 0.0
 

@@ -192,7 +192,8 @@ class Settings:
         return folder
 
     def secrets(self) -> Secrets:
-        """The stack's secrets, made (mode 0600) when there are none yet. Two processes that race get the same."""
+        """The stack's secrets, made (mode 0600) when there are none yet. Two processes that race get the same.
+        Raises ValueError when a file cannot be understood, OSError when one cannot be read or made."""
         folder = self._secrets
         keys = open_keys(folder, time.time_ns() // 1_000_000)
         identity = Identity(bytes.fromhex(_once(folder / "identity.key", lambda: secrets.token_hex(32)).strip()))
@@ -200,7 +201,8 @@ class Settings:
         return Secrets(_development(folder, keys), keys, tokens, identity, seal)
 
     def ring(self, name: str) -> Callable[[], SecretRing]:
-        """The ring of secrets in `secrets/<name>.json`, followed; made when there is none yet."""
+        """The ring of secrets in `secrets/<name>.json`, followed; made when there is none yet. Raises ValueError when
+        it cannot be understood."""
         path = self._secrets / f"{name}.json"
         _once(path, lambda: encode_ring(new_ring()).decode())
         try:

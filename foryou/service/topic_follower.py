@@ -22,9 +22,11 @@ TIMEOUT_S = 2.0
 
 
 class TopicFollower:
-    """Hands every record to `apply` in order of partition and offset, and calls `tick` between batches.
+    """Hands every record to `apply`, those of a partition in order of their offsets, and calls `tick` between batches.
 
     `after` are followers that must have caught up first. Kafka and the registry may come late, go away and come back.
+    After an unforeseen failure all is read again from the beginning: `apply` must bear a record twice. What cannot be
+    decoded is skipped and counted.
     """
 
     def __init__(
