@@ -128,14 +128,16 @@ def main(arguments: list[str]) -> int:
             print(f"  {step.name:<32} ≈ {step.megabytes} MB  → {step.target.relative_to(REPO)}")
         print("An interruption does no harm: the same command goes on from there.", flush=True)
         (REPO / ".venv").mkdir(exist_ok=True)
-        with (REPO / ".venv" / ".lock").open("w") as lock, Progress(sys.stdout) as progress:
+        with (REPO / ".venv" / ".lock").open("w") as lock, Progress(sys.stdout, REPO / ".venv" / "tmp") as progress:
             _take(lock)
+            progress.clear()
             for step in missing:
                 if not step.done():  # another install may have done it while we waited for the lock
                     progress.begin(step.name)
                     step.install(step, progress)
                     step.stamp.write_text(step.fingerprint(), "utf-8")
                     progress.end()
+            progress.clear()
     except CannotInstall as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -244,9 +246,13 @@ def _jars(step: Step, progress: "Progress") -> None:
 
 
 class Progress:
-    """One line per step on a terminal, a line now and then elsewhere; the whole output only when something fails."""
+    """One line per step on a terminal, a line now and then elsewhere; the whole output only when something fails.
 
-    def __init__(self, out: IO[str]) -> None:
+    What pip and npm leave among temporary files lies in `temporary`, until it is cleared.
+    """
+
+    def __init__(self, out: IO[str], temporary: Path) -> None:
+        self._temporary = temporary
         self._out, self._tty = out, out.isatty()
         self._name, self._began, self._told = "", 0.0, 0.0
 
@@ -255,6 +261,10 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._out.flush()
+
+    def clear(self) -> None:
+        """Removes temporary files, those of an interrupted run, too. Who has the lock may."""
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def begin(self, name: str) -> None:
         """A step begins."""
@@ -274,8 +284,15 @@ class Progress:
     ) -> None:
         """Runs a command and shows how it goes on. Raises CannotInstall with the end of its output."""
         self._line(f"{self._name}: {what}", last=False)
+        self._temporary.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            command, cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            cwd=cwd,
+            env={**(environ or os.environ), "TMPDIR": str(self._temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
         assert process.stdout is not None
         output, count = [], 0

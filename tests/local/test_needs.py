@@ -1,4 +1,5 @@
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,25 @@ def test_the_installation_says_that_java_home_is_passed_over(tmp_path, monkeypat
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
     assert install.main([]) == 0
     assert f"JAVA_HOME is {tmp_path / 'nowhere'}, where there is no JDK" in capsys.readouterr().out
+
+
+def test_what_an_installation_leaves_among_temporary_files_goes_with_it(tmp_path, monkeypatch):
+    left, said = tmp_path / ".venv" / "tmp" / "of an interrupted one", tmp_path / "said"
+
+    def leaves_something(step, progress):
+        assert not left.exists()
+        program = "import os, sys, tempfile; tempfile.mkdtemp(); open(sys.argv[1], 'w').write(os.environ['TMPDIR'])"
+        progress.run([sys.executable, "-c", program, str(said)], "leaving something")
+
+    one = replace(step(tmp_path), target=tmp_path / "lib", install=leaves_something)
+    one.target.mkdir()
+    left.mkdir(parents=True)
+    monkeypatch.setattr(install, "REPO", tmp_path)
+    monkeypatch.setattr(install, "steps", lambda repo: (one,))
+    monkeypatch.setattr(install, "check_needs", lambda missing: None)
+    assert install.main([]) == 0
+    assert said.read_text() == str(left.parent)
+    assert not left.parent.exists()
 
 
 def test_only_a_wrong_version_is_said_with_its_place(tmp_path):
