@@ -59,8 +59,11 @@ class Flink:
 
     def environ(self, who: str, part: str = "") -> dict[str, str]:
         """What Flink's own scripts read. `part` is whose folder of temporary files it is, if not `who`'s."""
+        # A client lives for seconds and a JobManager idles: the second compiler costs them more than it brings.
+        quick = "" if who == "taskmanager" else "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
         return {
-            **_java(temporary.java_option(self.home, part or who), quick=who != "taskmanager"),
+            # What Flink has a setting for (io.tmp.dirs) follows the JVM's folder where it is not set.
+            "JVM_ARGS": quick + temporary.java_option(self.home, part or who),
             "JAVA_HOME": str(self.jdk.home),
             "FLINK_HOME": str(self.dist),
             "FLINK_CONF_DIR": str(self.home.flink / "conf" / who),
@@ -250,16 +253,6 @@ class Flink:
         except OSError:
             return "the JobManager"
         return None if ours else "its registration with the JobManager"
-
-
-def _java(temporary_files: str, *, quick: bool) -> dict[str, str]:
-    """Options of one JVM. What Flink has no setting for, io.tmp.dirs among it, follows the JVM's temporary folder."""
-    # A client lives for seconds and a JobManager idles: the second compiler costs them more than it brings.
-    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" if quick else ""
-    if not any(each.isspace() for each in temporary_files):
-        return {"JVM_ARGS": f"{options} {temporary_files}".strip()}
-    # Flink's scripts cut JVM_ARGS at spaces. Java reads this one itself, with quotes, and says so in a line.
-    return {"JVM_ARGS": options, "JDK_JAVA_OPTIONS": f'"{temporary_files}"'}
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -87,12 +87,6 @@ def test_flinks_temporary_files_follow_the_jvms_and_its_checkpoints_do_not(tmp_p
     assert not any(folder.is_relative_to(one.home.tmp) for folder in (one.checkpoints("features"), unnamed))
 
 
-def test_a_home_with_a_space_in_its_name_is_no_two_words_to_flink(tmp_path):
-    env = flink(tmp_path / "two words").environ("taskmanager")
-    assert env["JVM_ARGS"] == ""
-    assert env["JDK_JAVA_OPTIONS"] == f'"-Djava.io.tmpdir={tmp_path}/two words/home/tmp/taskmanager"'
-
-
 def test_flinks_own_options_are_kept_under_ours(tmp_path):
     config = flink(tmp_path).config()
     assert config["env.java.opts.all"] == "--add-opens=x"
