@@ -135,7 +135,7 @@ def staged(tmp_path, monkeypatch):
 
         monkeypatch.setattr(demo, "_on_stack", lambda *_: report)
         monkeypatch.setattr(demo, "night", night)
-        said = CliRunner().invoke(app, ["demo", "--once", "--night", "--people", "7", "--videos", "500"])
+        said = CliRunner().invoke(app, ["demo", "--once", "--night", "--people", "7", "--videos", "9000"])
         return said, ran
 
     return stage
@@ -152,7 +152,7 @@ def test_the_night_runs_where_an_equation_is_off_and_the_demo_fails_all_the_same
 def test_a_demo_that_stopped_says_what_is_left_out_and_how_to_get_it(staged):
     said, ran = staged(None)
     assert (said.exit_code, ran) == (1, [])
-    again = "`foryou demo --people 7 --seconds 75 --seed 1 --rate 500 --videos 500 --night`"
+    again = "`foryou demo --people 7 --seconds 75 --seed 1 --rate 500 --videos 9000 --night`"
     assert f"Left out: the report and the night. {again} makes them." in said.output
 
 
