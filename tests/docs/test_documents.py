@@ -1,18 +1,22 @@
 """What the documents say is there: links, tests, fields, types and reasons of events, examples that pass the gate."""
 
 import re
+import shlex
 import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from typer.main import get_command
 
+from foryou.cli.app import app
 from foryou.collector.protocols import PROTOCOLS, cloudevents, posthog, segment, snowplow
 from foryou.contract.events import TYPES, ClientEvent
 from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
 from foryou.contract.reasons import REASONS
 from foryou.contract.topics import TOPICS
+from foryou.simulator.kuairand import real_videos
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -92,3 +96,28 @@ def test_every_event_in_an_example_passes_the_gate(document):
             if "event_type" not in event:
                 event |= {"event_type": "video_published", "event_time": now_ms}
             assert isinstance(gate.check(msgspec.json.encode(event), "demo", now_ms), Accepted), event
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("said", sorted(set(re.findall(r"^(foryou .+)$", README, re.MULTILINE))))
+def test_every_command_in_the_readme_has_the_options_that_it_is_given(said):
+    for one in said.split(" && "):
+        command, words = get_command(app), shlex.split(one, comments=True)[1:]
+        while hasattr(command, "resolve_command") and words and not words[0].startswith("-"):
+            _, command, words = command.resolve_command(command.context_class(command), words)
+        known = {option for each in command.params for option in each.opts} | {"--help"}
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_first_history_of_the_readme_is_a_small_one():
+    words = shlex.split(re.search(r"^foryou simulate history (.+)$", README, re.MULTILINE)[1])
+    said = dict(zip(words[::2], words[1::2], strict=True))
+    assert (said["--weeks"], said["--people"], said["--videos"]) == ("1", "100", str(len(real_videos())))
+
+
+def test_what_the_readme_shows_of_a_screen_fits_on_one():
+    shown = re.findall(r"^```text\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown
+    assert [line for each in shown for line in each.splitlines() if len(line) > 80] == []
