@@ -96,6 +96,7 @@ def _home(settings: Settings) -> Finding:
     home = Home(settings.home)
     try:
         home.open()
+        home.let_java_load()
     except HomeUnusable as error:
         return Finding("data folder", str(settings.home), str(error))
     free = shutil.disk_usage(home.root).free

@@ -61,8 +61,7 @@ class Home:
         return self.root / "tmp"
 
     def open(self) -> None:
-        """Makes the folder, or checks that it is one of ours, that libraries can be loaded from it and that there is
-        room. Raises HomeUnusable."""
+        """Makes the folder, or checks that it is one of ours and that there is room. Raises HomeUnusable."""
         stamp = self.root / "VERSION"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -72,11 +71,6 @@ class Home:
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise HomeUnusable(f"{self.root} cannot be used ({error.strerror}): set FORYOU_HOME to another.") from error
-        if os.statvfs(self.root).f_flag & os.ST_NOEXEC:
-            raise HomeUnusable(
-                f"{self.root} is on a disk that is mounted noexec, and Java loads libraries from its temporary files: "
-                "set FORYOU_HOME to another disk."
-            )
         free = shutil.disk_usage(self.root).free
         if free < NEEDED_BYTES:
             raise HomeUnusable(
@@ -85,6 +79,14 @@ class Home:
             )
         if not stamp.exists():
             write_whole(stamp, f"{LAYOUT}\n")
+
+    def let_java_load(self) -> None:
+        """Checks that libraries can be loaded from the folder, which is there. Raises HomeUnusable."""
+        if os.statvfs(self.root).f_flag & os.ST_NOEXEC:
+            raise HomeUnusable(
+                f"{self.root} is on a disk that is mounted noexec, and Java loads libraries from its temporary files: "
+                "set FORYOU_HOME to another disk."
+            )
 
 
 def _check_stamp(stamp: Path) -> None:

@@ -67,6 +67,7 @@ def start(settings: Settings, environ: Mapping[str, str]) -> bool:
         return False
     try:
         home.open()
+        home.let_java_load()
         check_installed(STREAMING_PYTHON, JARS)
         find_jdk(environ)
         # A supervisor that was killed leaves its processes behind: they hold ports and files.

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
+from foryou.cli.doctor import examine
 from foryou.local import temporary
-from foryou.local.home import Home, HomeUnusable
+from foryou.local.home import Home
+from foryou.local.lifecycle import CannotStart, start
 from foryou.local.process_id import marks
+from foryou.service.settings import Settings
 
 
 @pytest.fixture
@@ -83,9 +86,12 @@ def test_a_folder_that_is_itself_a_link_is_made_anew(home, tmp_path, which):
     assert (precious / "file").read_text() == (precious / "kafka" / "file").read_text() == "kept"
 
 
-def test_a_home_from_which_no_library_can_be_loaded_is_said_in_words(tmp_path, monkeypatch):
+def test_a_home_from_which_no_library_can_be_loaded_is_said_before_anything_starts(tmp_path, monkeypatch):
     found = os.statvfs(tmp_path)
     fields = [*found[:8], found.f_flag | os.ST_NOEXEC, *found[9:]]
     monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
-    with pytest.raises(HomeUnusable, match="mounted noexec"):
-        Home(tmp_path).open()
+    settings = Settings.load({"FORYOU_HOME": str(tmp_path / "home")})
+    with pytest.raises(CannotStart, match="mounted noexec"):
+        start(settings, {})
+    said = next(each for each in examine(settings) if each.what == "data folder")
+    assert "mounted noexec" in said.remedy
