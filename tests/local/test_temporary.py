@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from foryou.cli.doctor import examine
-from foryou.local import temporary
+from foryou.local import lifecycle, temporary
 from foryou.local.home import Home
 from foryou.local.lifecycle import CannotStart, start
 from foryou.local.process_id import marks
@@ -90,6 +90,7 @@ def test_a_home_from_which_no_library_can_be_loaded_is_said_before_anything_star
     found = os.statvfs(tmp_path)
     fields = [*found[:8], found.f_flag | os.ST_NOEXEC, *found[9:]]
     monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
+    monkeypatch.setattr(lifecycle, "check_installed", lambda *_: pytest.fail("it would have started"))
     settings = Settings.load({"FORYOU_HOME": str(tmp_path / "home")})
     with pytest.raises(CannotStart, match="mounted noexec"):
         start(settings, {})
