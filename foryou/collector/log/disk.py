@@ -22,15 +22,15 @@ class Disk:
         self._thread = ThreadPoolExecutor(1, "disk")
 
     def create(self, path: Path) -> int:
-        """A new, empty file, whose name is durable."""
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        """A new, empty file, whose name is durable, and so is whatever is written to it."""
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DSYNC, 0o600)
         sync_folder(path.parent)
         return file
 
     async def write(self, file: int, data: bytes, at: int) -> int:
-        """Writes and syncs. Returns how many bytes are durable. Raises OSError."""
+        """Writes to a file that `create` has opened. Returns how many bytes are durable. Raises OSError."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, os.pwritev, file, [data], at, os.RWF_DSYNC)
+        return await loop.run_in_executor(self._thread, os.pwrite, file, data, at)
 
     def close(self) -> None:
         """Waits for what is under way."""
@@ -50,16 +50,10 @@ class RingDisk(Disk):
         if self._loop is not loop:
             self._loop, self._ring = loop, caio.linux_uring.Context()
             loop.add_reader(self._ring.fileno, self._done)
-        written = await self._do(caio.linux_uring.Operation.write(data, file, at))
-        await self._do(caio.linux_uring.Operation.fdsync(file))
-        return written
-
-    async def _do(self, operation: Any) -> int:
-        assert self._loop is not None
-        done = self._loop.create_future()
+        done, operation = loop.create_future(), caio.linux_uring.Operation.write(data, file, at)
         operation.set_callback(lambda _: None if done.done() else done.set_result(None))
         self._ring.submit(operation)
-        self._ring.flush()  # what goes to the page cache alone is done by now
+        self._ring.flush()
         await done
         if operation.error:
             raise OSError(operation.error, os.strerror(operation.error))

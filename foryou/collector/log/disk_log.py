@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 << 20
 QUOTA_BYTES = 4 << 30
 ALARM = 0.8
+GAP_S = 0.001  # between two syncs: one costs as much processor as four posts, and what comes meanwhile shares the next
+MANY = 16  # posts that wait are company enough
 LOOK_S = 0.5  # how often the folder is measured: the forwarder deletes in it
 MAX_PENDING_BYTES = 32 << 20  # not yet synced: a disk that is so far behind takes no more
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)  # of bytes or of open files: both may pass
@@ -61,6 +64,7 @@ class DiskLog:
         self._no_room = ""
         self._alarmed = False
         self._pending_bytes = 0
+        self._synced_s = 0.0
         self._pending: list[_Pending] = []
         self._writer: asyncio.Task[None] | None = None
         self._rotate()
@@ -135,6 +139,8 @@ class DiskLog:
         """Writes until nothing waits. Without it nobody would ever be answered: whatever ends it ends the process."""
         try:
             while self._pending:
+                if time.monotonic() - self._synced_s < GAP_S and len(self._pending) < MANY:
+                    await asyncio.sleep(GAP_S)
                 batch, self._pending = self._pending, []
                 await self._write(batch)
         except asyncio.CancelledError:
@@ -173,6 +179,7 @@ class DiskLog:
             self._used += len(data)
             self._frames += len(batch)
             self._syncs.inc()
+            self._synced_s = time.monotonic()
         self._wake(batch, failed)
 
     def _wake(self, batch: list[_Pending], failed: LogUnavailable | None) -> None:
