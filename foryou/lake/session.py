@@ -40,7 +40,7 @@ SETTINGS = {
     # Days are looked up, not values in files: least and most of every column of every file would be for nobody.
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
     # A model of many rounds (ALS) has a plan as deep; code that is not compiled yet takes more stack for it.
-    OPTIONS: "-Xss4m -XX:+UseParallelGC",
+    OPTIONS: "-Xss4m -XX:+UseParallelGC -XX:+PerfDisableSharedMem",
 }
 
 

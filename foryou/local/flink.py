@@ -63,7 +63,7 @@ class Flink:
         quick = "" if who == "taskmanager" else "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
         return {
             # What Flink has a setting for (io.tmp.dirs) follows the JVM's folder where it is not set.
-            "JVM_ARGS": quick + temporary.java_option(self.home, part or who),
+            "JVM_ARGS": quick + " ".join(temporary.java_options(self.home, part or who)),
             "JAVA_HOME": str(self.jdk.home),
             "FLINK_HOME": str(self.dist),
             "FLINK_CONF_DIR": str(self.home.flink / "conf" / who),

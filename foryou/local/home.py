@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from foryou.service.settings import REPO
+
 LAYOUT = 1
 NEEDED_BYTES = 2 * 1024**3
 
@@ -63,6 +65,9 @@ class Home:
     def open(self) -> None:
         """Makes the folder, or checks that it is one of ours and that there is room. Raises HomeUnusable."""
         stamp = self.root / "VERSION"
+        for path, remedy in ((self.root, "set FORYOU_HOME to another"), (REPO, "move the checkout")):
+            if any(each.isspace() for each in str(path)):
+                raise HomeUnusable(f"{path} has a blank in it, and Flink's scripts cut it there: {remedy}.")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if stamp.exists():

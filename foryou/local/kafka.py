@@ -42,7 +42,7 @@ LED_S = 30.0  # a new partition has its leader by then
 def kafka_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
     """The broker; healthy when it answers, settled when every topic is there."""
     host, port = settings.host, settings.ports["kafka"]
-    java = (str(jdk.java), temporary.java_option(home, "kafka"), "-cp", f"{jars / 'kafka'}/*")
+    java = (str(jdk.java), *temporary.java_options(home, "kafka"), "-cp", f"{jars / 'kafka'}/*")
     return Part(
         name="kafka",
         doc="Kafka, one node (KRaft)",

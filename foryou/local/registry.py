@@ -46,7 +46,7 @@ def registry_part(settings: Settings, home: Home, jdk: Jdk, jars: Path) -> Part:
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
-            temporary.java_option(home, "registry"),
+            *temporary.java_options(home, "registry"),
             *(f"-D{name}={value}" for name, value in properties.items()),
             "-jar",
             str(runner),

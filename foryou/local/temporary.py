@@ -41,6 +41,7 @@ def environ(home: Home, part: str) -> dict[str, str]:
     return {"TMPDIR": str(home.tmp / part)}
 
 
-def java_option(home: Home, part: str) -> str:
-    """What tells a JVM: it does not look at TMPDIR."""
-    return f"-Djava.io.tmpdir={home.tmp / part}"
+def java_options(home: Home, part: str) -> tuple[str, str]:
+    """What tells a JVM, which does not look at TMPDIR. Its counters for jstat lie in memory alone: in a file of the
+    system's folder, that file's disk may stop the JVM."""
+    return f"-Djava.io.tmpdir={home.tmp / part}", "-XX:+PerfDisableSharedMem"

@@ -15,6 +15,9 @@ _QUIET = {
 }
 
 
+KEPT = 1_000  # beginnings of messages that are remembered
+
+
 class JsonLines(logging.Formatter):
     """One record, one line: time, level, process, logger, message, then whatever was passed as `extra`."""
 
@@ -39,7 +42,7 @@ class JsonLines(logging.Formatter):
 
 class Seldom(logging.Filter):
     """Lets a message that begins alike pass once per `every_s` seconds: librdkafka says a hundred times that Kafka is
-    away. After a thousand different beginnings nothing passes any more."""
+    away. Of a thousand different beginnings the oldest is forgotten."""
 
     def __init__(self, every_s: float = 30.0) -> None:
         super().__init__()
@@ -49,9 +52,12 @@ class Seldom(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record passes."""
         head = record.getMessage()[:16]
-        if record.created - self._last.get(head, 0.0) < self._every_s or len(self._last) > 1_000:
+        if record.created - self._last.get(head, 0.0) < self._every_s:
             return False
+        self._last.pop(head, None)
         self._last[head] = record.created
+        if len(self._last) > KEPT:
+            del self._last[next(iter(self._last))]
         return True
 
 

@@ -41,7 +41,7 @@ def bare() -> Iterator[Settings]:
     program += ["--kafka", stack.settings.kafka, "--registry", stack.settings.registry_url]
     program += ["--lateness-ms", str(LATENESS_MS), "--state-ttl-ms", str(TTL_MS)]
     folder = temporary.emptied(stack.home, "job")
-    temporary_files = {"TMPDIR": str(folder), "JVM_ARGS": temporary.java_option(stack.home, "job")}
+    temporary_files = {"TMPDIR": str(folder), "JVM_ARGS": " ".join(temporary.java_options(stack.home, "job"))}
     with (home / "job.out").open("wb") as out:
         job = subprocess.Popen(
             program,

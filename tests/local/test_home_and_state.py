@@ -86,6 +86,15 @@ def test_a_home_of_another_version_is_refused_in_words(tmp_path, stamp, said):
         Home(tmp_path).open()
 
 
+def test_a_blank_in_the_path_is_said_in_words(tmp_path, monkeypatch):
+    with pytest.raises(HomeUnusable, match=r"a blank in it.*: set FORYOU_HOME to another"):
+        Home(tmp_path / "my home").open()
+    assert not (tmp_path / "my home").exists()
+    monkeypatch.setattr("foryou.local.home.REPO", tmp_path / "my code")
+    with pytest.raises(HomeUnusable, match=r"my code.*: move the checkout"):
+        Home(tmp_path).open()
+
+
 def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.setattr("foryou.local.home.NEEDED_BYTES", 10**18)
     with pytest.raises(HomeUnusable, match=r"GB free and the stack needs .* GB"):

@@ -40,3 +40,10 @@ def test_librdkafkas_repeated_news_pass_once(lines):
         logging.getLogger("librdkafka").error("FAIL [collector#producer-1] connect %d", number)
 
     assert [line["message"] for line in lines()] == ["FAIL [collector#producer-1] connect 0"]
+
+
+def test_news_pass_however_many_others_there_were(lines):
+    for number in range(1_500):
+        logging.getLogger("librdkafka").error("%016d connect", number)
+
+    assert len(lines()) == 1_500
