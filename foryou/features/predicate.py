@@ -7,8 +7,10 @@ LIKE, functions, comparing a string with a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Any, Literal
 
 import sqlglot
@@ -19,6 +21,18 @@ Kind = Literal["boolean", "integer", "string", "null"]
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul)
+_OF_TWO: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
+    exp.EQ: operator.eq,
+    exp.NEQ: operator.ne,
+    exp.LT: operator.lt,
+    exp.LTE: operator.le,
+    exp.GT: operator.gt,
+    exp.GTE: operator.ge,
+    exp.Add: operator.add,
+    exp.Sub: operator.sub,
+    exp.Mul: operator.mul,
+}
+Value = Callable[[Mapping[str, Any]], Any]  # a row's value of an expression
 
 
 class BadExpression(ValueError):
@@ -101,64 +115,61 @@ def _kind(node: exp.Expression, known: Mapping[str, Kind]) -> Kind:
 
 
 def evaluate(sql: str, row: Mapping[str, Any]) -> Any:
-    """The value of an expression over one row, in SQL's three-valued logic (None is NULL). For the oracle: naive and
-    slow.
-    """
-    return _value(parse(sql), row)
+    """The value of an expression over one row, in SQL's three-valued logic (None is NULL). For the oracle: naive."""
+    return _meaning(sql)(row)
 
 
-def _value(node: exp.Expression, row: Mapping[str, Any]) -> Any:
+@cache
+def _meaning(sql: str) -> Value:
+    return _value(parse(sql))
+
+
+def _value(node: exp.Expression) -> Value:
+    """What gives a node's value, made once for all rows."""
     match node:
         case exp.Column():
-            return row[node.name]
+            return itemgetter(node.name)
         case exp.Literal():
-            return node.name if node.is_string else int(node.name)
+            literal = node.name if node.is_string else int(node.name)
+            return lambda row: literal
         case exp.Null():
-            return None
+            return lambda row: None
         case exp.Boolean():
-            return bool(node.this)
+            truth = bool(node.this)
+            return lambda row: truth
         case exp.Paren():
-            return _value(node.this, row)
+            return _value(node.this)
         case exp.Is():
-            return _value(node.this, row) is None
+            one = _value(node.this)
+            return lambda row: one(row) is None
         case exp.Coalesce():
-            values = [_value(e, row) for e in (node.this, *node.expressions)]
-            return next((value for value in values if value is not None), None)
+            several = [_value(e) for e in (node.this, *node.expressions)]
+            return lambda row: next((value for each in several if (value := each(row)) is not None), None)
         case exp.And():
-            both = (_value(node.left, row), _value(node.right, row))
-            return False if False in both else None if None in both else True
+            both = [_value(node.left), _value(node.right)]
+            return lambda row: _and([each(row) for each in both])
         case exp.Or():
-            both = (_value(node.left, row), _value(node.right, row))
-            return True if True in both else None if None in both else False
+            both = [_value(node.left), _value(node.right)]
+            return lambda row: _or([each(row) for each in both])
         case exp.In():
-            one = _value(node.this, row)
-            return None if one is None else one in [_value(e, row) for e in node.expressions]
+            one, wanted = _value(node.this), [_value(e)({}) for e in node.expressions]
+            return lambda row: None if (value := one(row)) is None else value in wanted
         case exp.Not():
-            one = _value(node.this, row)
-            return None if one is None else not one
+            one = _value(node.this)
+            return lambda row: None if (value := one(row)) is None else not value
         case exp.Neg():
-            one = _value(node.this, row)
-            return None if one is None else -one
-    left, right = _value(node.left, row), _value(node.right, row)
-    if left is None or right is None:
-        return None
-    match node:
-        case exp.EQ():
-            return left == right
-        case exp.NEQ():
-            return left != right
-        case exp.LT():
-            return left < right
-        case exp.LTE():
-            return left <= right
-        case exp.GT():
-            return left > right
-        case exp.GTE():
-            return left >= right
-        case exp.Add():
-            return left + right
-        case exp.Sub():
-            return left - right
-        case exp.Mul():
-            return left * right
-    raise BadExpression(f"{node.sql()}: no value")
+            one = _value(node.this)
+            return lambda row: None if (value := one(row)) is None else -value
+    of_two = _OF_TWO.get(type(node))
+    if of_two is None:
+        raise BadExpression(f"{node.sql()}: no value")
+    left, right = _value(node.left), _value(node.right)
+    return lambda row: None if (a := left(row)) is None or (b := right(row)) is None else of_two(a, b)
+
+
+def _and(both: list[Any]) -> bool | None:
+    return False if False in both else None if None in both else True
+
+
+def _or(both: list[Any]) -> bool | None:
+    return True if True in both else None if None in both else False
