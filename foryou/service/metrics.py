@@ -192,7 +192,9 @@ class Metrics:
     def value(self, name: str, **labels: str) -> float:
         """The number now (of a histogram: how many were observed), 0 when never counted. Raises KeyError as above."""
         sample = f"{name}_count" if METRICS[name].kind is Kind.HISTOGRAM else name
-        return self._registry.get_sample_value(sample, labels) or 0.0
+        made = self._made.get(name)  # the registry would look through all of them
+        found = (each for family in made.collect() for each in family.samples) if made is not None else ()
+        return next((float(each.value) for each in found if (each.name, each.labels) == (sample, labels)), 0.0)
 
     def render(self) -> bytes:
         """The answer to GET /metrics, in Prometheus's text format."""
