@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import time
 
@@ -10,7 +11,7 @@ import pytest
 
 from foryou.collector.log import event_log
 from foryou.collector.log.disk import Disk, RingDisk
-from foryou.collector.log.disk_log import QUOTA_BYTES, DiskLog
+from foryou.collector.log.disk_log import MANY, QUOTA_BYTES, DiskLog
 from foryou.collector.log.event_log import LogUnavailable
 from foryou.collector.log.frames import Frame
 from foryou.collector.log.segments import ASIDE, LogInUse, Position, segments
@@ -34,6 +35,20 @@ class FailingDisk(Disk):
             return await super().write(file, data, at)
         os.pwrite(file, data[: self.part], at)
         raise OSError(self.number, os.strerror(self.number))
+
+
+class TimedDisk(Disk):
+    """Notes when each write began and ended, and how many bytes it had."""
+
+    def __init__(self):
+        super().__init__()
+        self.spans = []
+
+    async def write(self, file, data, at):
+        begin = time.monotonic()
+        written = await super().write(file, data, at)
+        self.spans.append((begin, time.monotonic(), written))
+        return written
 
 
 def read_all(folder, position=None):
@@ -224,3 +239,31 @@ def test_what_the_ring_says_of_a_disk_is_what_a_write_would_raise():
         with pytest.raises(OSError) as failed:
             asyncio.run(written(path, flags))
         assert failed.value.errno == number
+
+
+@pytest.mark.parametrize("disk", [Disk, RingDisk])
+def test_what_is_written_is_synced(tmp_path, disk):
+    made = disk()
+    file = made.create(tmp_path / "segment")
+    assert fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DSYNC, "a write that returns is only in memory"
+    os.close(file)
+    made.close()
+
+
+def test_syncs_are_apart_and_what_comes_meanwhile_shares_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("foryou.collector.log.disk_log.GAP_S", 0.1)
+    disk = TimedDisk()
+    log = DiskLog(tmp_path, Metrics(), disk=disk)
+
+    async def posts():
+        await log.append([record(0)])
+        await asyncio.gather(*(log.append([record(n)]) for n in (1, 2)))
+        monkeypatch.setattr("foryou.collector.log.disk_log.GAP_S", 60.0)
+        enough = asyncio.gather(*(log.append([record(n)]) for n in range(3, 3 + MANY)))
+        await asyncio.wait_for(enough, 30)  # worth a sync of its own
+
+    asyncio.run(posts())
+    log.close()
+    (_, first, _), (second, _, _), _ = disk.spans
+    assert second - first >= 0.1
+    assert sorted(numbers(tmp_path)) == list(range(3 + MANY))
