@@ -32,6 +32,7 @@ from foryou.lake.tables import Lake
 from foryou.local import temporary
 from foryou.local.home import Home
 from foryou.local.jdk import JavaMissing, find_jdk
+from foryou.local.lifecycle import runs_here
 from foryou.service.scheduling import turn
 from foryou.service.settings import REPO, Settings
 
@@ -113,13 +114,16 @@ def _steps(only: str | None) -> tuple[Step, ...]:
 
 
 def _reachable(settings: Settings) -> None:
-    """Raises StepFailed when nothing listens where Kafka should."""
+    """Raises StepFailed when nothing listens where Kafka should, or what does is another home's."""
     host, _, port = settings.kafka.split(",")[0].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=3).close()
     except OSError as error:
         told = f"Kafka at {settings.kafka} does not answer ({error.strerror or error})."
         raise StepFailed(f"{told} `foryou up` starts it; --offline works on the lake alone.") from error
+    if settings.kafka_override is None and not runs_here(settings, "kafka"):
+        told = f"The Kafka at {settings.kafka} is not this home's ({settings.home}): nothing was read or written."
+        raise StepFailed(f"{told} `FORYOU_PORT_OFFSET=1000 foryou up` starts one beside it; --offline needs none.")
 
 
 def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, date]:

@@ -24,6 +24,7 @@ from foryou.lake.days import DAY_MS, day_of
 from foryou.lake.ledger import Place
 from foryou.lake.tables import Lake
 from foryou.lake.trail import INBOX, trail
+from foryou.local.lifecycle import runs_here
 from foryou.service.settings import Settings
 
 VERDICTS = ("events.clean.v1", "events.duplicate.v1", "events.late.v1")
@@ -109,6 +110,8 @@ def _analytics(settings: Settings, event_id: str) -> tuple[list[Hop], list[str]]
     span = (near - DAY_MS, near + DAY_MS) if near is not None else (0, 150 * 365 * DAY_MS)
     asked = {"param_id": event_id, "param_first": f"{day_of(span[0])}", "param_last": f"{day_of(span[1])}"}
     try:
+        if not runs_here(settings, "analytics"):
+            raise httpx.ConnectError("no ClickHouse of this home")
         answer = httpx.post(settings.url("analytics"), params=asked, content=IN_CLICKHOUSE, timeout=5.0)
     except httpx.TransportError:
         return [], ["ClickHouse (it is not running)"]

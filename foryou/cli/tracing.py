@@ -19,6 +19,7 @@ def trace_command(
     Then ClickHouse's row, and where the lake has it: bronze, silver, the clean row, the batch layer's tiles.
     """
     from foryou.cli.trace import NO_PAGE_YET, Trace, show, trace, with_the_past
+    from foryou.local.lifecycle import runs_here
     from foryou.local.probe import answers
 
     try:
@@ -28,10 +29,12 @@ def trace_command(
         raise typer.Exit(2) from None
     settings = live_settings()
     address, _, port = settings.kafka.split(",")[0].rpartition(":")
-    if answers(address or settings.host, int(port)) is None:
+    ours = settings.kafka_override is not None or runs_here(settings, "kafka")
+    if ours and answers(address or settings.host, int(port)) is None:
         result = trace(settings, event_id, wait)
     else:
-        print(f"Kafka does not answer at {settings.kafka}: only the lake and ClickHouse are asked.", file=sys.stderr)
+        told = "does not answer" if ours else "is not this home's"
+        print(f"Kafka at {settings.kafka} {told}: only the lake and ClickHouse are asked.", file=sys.stderr)
         result = with_the_past(settings, Trace(event_id, (), ("accepted",)))
     show(result, as_json)
     raise typer.Exit(0 if result.hops and set(result.missing) <= {NO_PAGE_YET} else 1)

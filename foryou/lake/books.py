@@ -144,6 +144,8 @@ def _by_place(table: pa.Table, partition: str) -> dict[Place, pa.Table]:
 def _silver_offsets(table: Path, took: Mapping[Place, Offsets]) -> dict[Place, Offsets]:
     """Places of silver's rows near those that were taken. Silver lies by the day of the event, which may be long
     before."""
+    if not took:
+        return {}
     columns = ["topic", "source_partition", "source_offset"]
     within = pc.field("topic").isin(sorted({place.topic for place in took}))
     found = _by_place(read(table, columns, None, within), "source_partition")

@@ -3,13 +3,16 @@
 The cut-off is the start of a day that lies the lateness bound before the moment up to which bronze is complete: what is
 older can only have changed by events that the speed layer would not take either. Tiles first, then a marker at the end
 of every partition (foryou.features.cutoff), so that readers go over from one layer to the other at once.
+
+Topics keep the newest record of a key and readers the largest version of a tile: so neither the cut-off nor the epoch
+of what is sent ever falls, whatever days a night is about.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -36,20 +39,43 @@ def cutoff_of(complete_through: int, last_day: date) -> int:
     return min(by_offsets, start_of(last_day) + DAY_MS)
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Up to when the batch layer counts (UTC ms), and the epoch of the tiles that are sent."""
+
+    cutoff: int
+    epoch: int
+
+
+def claim(lake: Lake, complete_through: int, last_day: date) -> Claim:
+    """The next one: no cut-off before the last one, an epoch behind it. Written down before anything is sent, so that a
+    publication that breaks off is followed by one that counts more."""
+    try:
+        before = Claim(**json.loads(lake.published.read_text("utf-8")))
+    except FileNotFoundError:
+        before = Claim(0, 0)
+    made = Claim(max(before.cutoff, cutoff_of(complete_through, last_day)), max(before.epoch + 1, complete_through))
+    draft = lake.published.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(made)), "utf-8")
+    draft.replace(lake.published)
+    return made
+
+
 def published(view: View) -> bool:
     """Whether a tile of the view can still be read when it is older than the lateness bound."""
     return view.keep > LATENESS_BOUND_MS
 
 
-def to_publish(view: View, tiles: DataFrame, wanted: Sequence[date], cutoff: int) -> DataFrame:
-    """Tiles of the days that end before the cut-off and can still be read, under the cut-off as their epoch."""
+def to_publish(view: View, tiles: DataFrame, wanted: Sequence[date], claimed: Claim) -> DataFrame:
+    """Tiles of the days that end before the cut-off and can still be read."""
+    cutoff = claimed.cutoff
     oldest = F.lit(0)
     for resolution in view.tiles:
         kept = cutoff - resolution.keep - resolution.ms
         oldest = F.when(F.col("tile_ms") == resolution.ms, kept).otherwise(oldest)
     whole = F.col("tile_start") + F.col("tile_ms") <= cutoff
     chosen = tiles.where(F.col("day").isin(*wanted) & whole & (F.col("tile_start") > oldest))
-    return chosen.withColumn("epoch", F.lit(cutoff)).drop("day")
+    return chosen.withColumn("epoch", F.lit(claimed.epoch)).drop("day")
 
 
 def records(view: View, tiles: DataFrame, schema_id: int) -> DataFrame:
@@ -76,7 +102,7 @@ def publish(
     lake: Lake,
     view: View,
     wanted: Sequence[date],
-    cutoff: int,
+    claimed: Claim,
     kafka: str,
     schema_id: int,
     marker: Callable[[int, int], tuple[str, bytes]],
@@ -85,7 +111,7 @@ def publish(
     key and
     value. Raises KafkaException when Kafka does not take them; sending again changes nothing."""
     tiles = spark.read.format("delta").load(lake.tiles(view))
-    rows = records(view, to_publish(view, tiles, wanted, cutoff), schema_id).persist()
+    rows = records(view, to_publish(view, tiles, wanted, claimed), schema_id).persist()
     try:
         count = rows.count()
         if count:
@@ -94,7 +120,7 @@ def publish(
     finally:
         rows.unpersist()
     _mark(view.topic, kafka, marker)
-    return Sent(view.topic, count, cutoff)
+    return Sent(view.topic, count, claimed.cutoff)
 
 
 def _mark(topic: str, kafka: str, marker: Callable[[int, int], tuple[str, bytes]]) -> None:

@@ -75,6 +75,11 @@ class Lake:
         return self.root / "unpublished"
 
     @property
+    def published(self) -> Path:
+        """What was last claimed in the online store's topics: the cut-off and the tiles' epoch, as JSON."""
+        return self.root / "published.json"
+
+    @property
     def made(self) -> Path:
         """Marks of days that were made again and that analytics does not have yet."""
         return self.root / "made"

@@ -16,7 +16,7 @@ from foryou.features.definitions import VIEWS
 from foryou.features.spec import View
 from foryou.lake import days
 from foryou.lake.job import Arguments, run
-from foryou.lake.publish import cutoff_of, publish, published
+from foryou.lake.publish import claim, publish, published
 
 
 def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     if arguments.kafka is None or arguments.registry is None:
         sys.exit("publish: --kafka and --registry are needed")
     lake = arguments.lake
-    cutoff = cutoff_of(arguments.complete_through, arguments.last)
+    claimed = claim(lake, arguments.complete_through, arguments.last)
+    cutoff = claimed.cutoff
     wanted = [day for day in days.marked(lake.unpublished) if days.start_of(day) + days.DAY_MS <= cutoff]
     registry, sent = Registry(arguments.registry), {}
     for view in filter(published, VIEWS.values()):
@@ -35,7 +36,7 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
             key, record = marker(view, partition, partitions, cutoff)
             return key, encode(record)
 
-        sent[view.full_name] = publish(spark, lake, view, wanted, cutoff, arguments.kafka, schema_id, mark).tiles
+        sent[view.full_name] = publish(spark, lake, view, wanted, claimed, arguments.kafka, schema_id, mark).tiles
     days.unmark(lake.unpublished, wanted)
     return {"rows": sum(sent.values()), "days": len(wanted), "cutoff": cutoff, "views": sent}
 

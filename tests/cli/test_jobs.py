@@ -24,7 +24,7 @@ def test_a_submission_by_hand_has_temporary_files_of_its_own_and_those_of_the_la
     seen = []
 
     def run(command, *, env, **_):
-        seen.append((env["TMPDIR"], env["JVM_ARGS"].split()[-1], left.exists()))
+        seen.append((env["TMPDIR"], env["JVM_ARGS"].split()[-2], left.exists()))
         return subprocess.CompletedProcess(command, 0, "submitted", "")
 
     monkeypatch.setattr(jobs, "_flink", lambda: flink)

@@ -1,7 +1,7 @@
 """Everything that a night wrote for one app, as one hash per table: Delta, vectors, ClickHouse, the online store.
 
-Times of writing (`as_of`) and versions named after them are left out, and so is the app's own name: nights over the
-same events of two apps, with names of one length, have equal hashes.
+Times of writing (`as_of`) and versions named after them (`version`, `epoch`) are left out, and so is the app's own
+name: nights over the same events of two apps, with names of one length, have equal hashes.
 """
 
 import hashlib
@@ -61,7 +61,8 @@ def of_store(settings: Settings, lake: Lake, app: str) -> dict[str, str]:
             entities = sorted({row[view.entity] for row in _delta(Path(lake.tiles(view)))})
             answers = [http.get(f"/tiles/{view.full_name}/{each}", params={"app_id": app}) for each in entities]
             told = [answer.json() for answer in answers if answer.status_code == 200]
-            rows = [{"entity": each[view.entity], "tiles": sorted(each["tiles"], key=str)} for each in told]
+            tiles = [[{**tile, "epoch": None} for tile in each["tiles"]] for each in told]
+            rows = [{"entity": e[view.entity], "tiles": sorted(of, key=str)} for e, of in zip(told, tiles, strict=True)]
             found[f"store {view.full_name}"] = _rows(rows, app)
     return found
 

@@ -1,6 +1,7 @@
 """What a night goes on with, and what it begins anew."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from foryou.lake.night import Done, Night, begin, save
 from foryou.lake.night_lock import alone, under_way
 from foryou.lake.tables import Lake
 from foryou.local.jdk import Jdk
+from foryou.service.settings import Settings
 
 DAY = date(2026, 11, 20)
 DONE = {name: Done(1.0, {}) for name in ("bronze", "silver")}
@@ -155,3 +157,13 @@ with alone(Lake(Path({str(tmp_path)!r})), (date(2026, 11, 20),) * 2) as lock:
     with alone(Lake(tmp_path), (DAY, DAY)):
         assert under_way(Lake(tmp_path)) == f"pid {os.getpid()}, 2026-11-20"
     first.stdout.close()
+
+
+def test_a_night_does_not_begin_on_the_kafka_of_another_home(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as others:
+        settings = Settings(home=tmp_path, ports={"kafka": others.getsockname()[1]})
+        monkeypatch.setattr(nightly, "live_settings", lambda: settings)
+        said = CliRunner().invoke(app, ["nightly", "--date", "2026-11-20"])
+    assert said.exit_code == 1
+    assert "is not this home's" in said.output
+    assert not (tmp_path / "lake").exists()

@@ -75,6 +75,12 @@ def test_a_row_that_is_taken_out_is_the_hole(live, settings, table, column, hop)
         put_back()
 
 
+def test_of_a_day_on_which_nothing_came_nothing_is_counted(live, settings):
+    nothing = keep_books(settings, date(2025, 1, 1), NOW)
+    assert not nothing.lines
+    assert not nothing.good
+
+
 def test_the_last_row_of_a_partition_is_missed_too(live, settings):
     line = lines_of(keep_books(settings, DAY, NOW), books.SILVER)[ACTION]
     last = max(event["source_offset"] for event in live.accepted if event["event_type"] != "app_open")
