@@ -1,21 +1,27 @@
 """What the documents say is there: links, tests, fields, types and reasons of events, examples that pass the gate."""
 
+import io
 import re
 import shlex
 import time
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 from typer.main import get_command
 
 from foryou.cli.app import app
+from foryou.cli.parity import Report, show
 from foryou.collector.protocols import PROTOCOLS, cloudevents, posthog, segment, snowplow
 from foryou.contract.events import TYPES, ClientEvent
 from foryou.contract.gate import Accepted, Gate
 from foryou.contract.identity import Identity
 from foryou.contract.reasons import REASONS
 from foryou.contract.topics import TOPICS
+from foryou.features.definitions import VIEWS
+from foryou.lake.parity_causes import CAUSES, WRONG
 from foryou.simulator.kuairand import real_videos
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +127,30 @@ def test_what_the_readme_shows_of_a_screen_fits_on_one():
     shown = re.findall(r"^```text\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown
     assert [line for each in shown for line in each.splitlines() if len(line) > 80] == []
+
+
+def views_in(sample):
+    """The rows of a printed table of parity, as gold/parity_summary has them."""
+    views = []
+    for line in sample.splitlines():
+        if not line.startswith("│"):
+            continue
+        name, compared, different, because = (cell.strip().replace(",", "") for cell in line.strip("│").split("│"))
+        if name:
+            view = {"view": name, "compared": int(compared), "different": int(different)}
+            views.append(view | dict.fromkeys(CAUSES, 0))
+        if because:
+            count, cause = because.split()
+            views[-1][cause] = int(count)
+    return tuple(view for view in views if view["view"] != "all")
+
+
+def test_what_the_readme_shows_of_parity_is_what_the_command_prints():
+    (sample,) = re.findall(r"^```text\n(Parity of .+?)^```$", README, re.MULTILINE | re.DOTALL)
+    views, out = views_in(sample), io.StringIO()
+    day = date.fromisoformat(re.match(r"Parity of (\S+):", sample)[1])
+    show(Report(day, views, ()), Console(file=out, width=80))
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == sample.splitlines()
+    assert [view["view"] for view in views] == sorted(VIEWS)
+    assert not any(view[cause] for view in views for cause in WRONG)
+    assert all(f"`{cause}`" in README for cause in WRONG)
