@@ -61,8 +61,8 @@ class Decoder:
 class Registry:
     """A client for the little of the Confluent registry API that we use; `url` ends before `/subjects`."""
 
-    def __init__(self, url: str, timeout_s: float = 5.0) -> None:
-        self._http = httpx.Client(timeout=timeout_s, headers={"Accept": "application/json"})
+    def __init__(self, url: str, timeout_s: float = 5.0, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(timeout=timeout_s, headers={"Accept": "application/json"}, transport=transport)
         self._url = url.rstrip("/")
 
     def register(self, subject: str, schema: AvroSchema) -> int:

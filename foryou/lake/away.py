@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import httpx
 from confluent_kafka import KafkaError, KafkaException
 
+from foryou.lake.patience import A_MINUTE, Patience
+
 TIMEOUT_S = 3.0
 _NO_KAFKA = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 
@@ -47,14 +49,21 @@ def listens(part: Part) -> bool:
 
 
 @contextmanager
-def needing(kafka: Part | None, others: Sequence[Part], listening: Callable[[Part], bool] = listens) -> Iterator[None]:
+def needing(
+    kafka: Part | None,
+    others: Sequence[Part],
+    listening: Callable[[Part], bool] = listens,
+    patience: Patience = A_MINUTE,
+) -> Iterator[None]:
     """Raises PartAway, from what the step raised, when a part's absence explains that.
 
     Of the others the request that failed tells which it was. Kafka is asked itself, also before: Spark would wait for
-    it for minutes. `kafka`: None for a step that reads and writes no topic.
+    it for minutes, and so for a minute at most. `kafka`: None for a step that reads and writes no topic.
     """
-    if kafka is not None and not listening(kafka):
-        raise _away(kafka)
+    pauses = patience.pauses()
+    while kafka is not None and not listening(kafka):
+        if not next(pauses, False):
+            raise _away(kafka)
     try:
         yield
     except Exception as error:

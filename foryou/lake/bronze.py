@@ -121,14 +121,14 @@ def from_inbox(spark: SparkSession, lake: Lake) -> list[str]:
     return taken
 
 
-def keep_schemas(spark: SparkSession, lake: Lake, registry: str) -> None:
+def keep_schemas(spark: SparkSession, lake: Lake, registry: str, transport: httpx.BaseTransport | None = None) -> None:
     """Saves the text of each schema that bronze was written with and that is not saved yet. Raises SchemaMissing
     when the
     registry does not answer; one that it does not know is left out, and its records are unreadable."""
     lake.schemas.mkdir(parents=True, exist_ok=True)
     known = {int(path.stem) for path in lake.schemas.glob("*.avsc")}
     found = spark.read.format("delta").load(lake.bronze).where("schema_id >= 0").select("schema_id").distinct()
-    with httpx.Client(timeout=10) as http:
+    with httpx.Client(timeout=10, transport=transport) as http:
         for (number,) in found.collect():
             if number in known:
                 continue

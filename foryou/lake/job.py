@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from foryou.lake import days
 from foryou.lake.away import Part, PartAway, needing
 from foryou.lake.night import STEPS
+from foryou.lake.patience import A_MINUTE, Patience, Patient
 from foryou.lake.session import session
 from foryou.lake.tables import Lake
 
@@ -34,6 +35,11 @@ class Arguments:
     registry: str | None
     store: str | None = None
     analytics: str | None = None
+    patience: Patience = A_MINUTE
+
+    def patient(self) -> Patient:
+        """For a client of a part of the stack: waits where that is being started again."""
+        return Patient(self.patience)
 
     def wanted(self) -> list[date]:
         """The days to make: those that are marked, up to the last one."""
@@ -49,10 +55,11 @@ class Arguments:
         on_topics = any(each.kafka for each in STEPS if each.name == step)
         kafka = Part("Kafka", self.kafka) if self.kafka and on_topics else None
         named = {"the registry": self.registry, "the store": self.store, "analytics (ClickHouse)": self.analytics}
-        return needing(kafka, [Part(name, address) for name, address in named.items() if address])
+        others = [Part(name, address) for name, address in named.items() if address]
+        return needing(kafka, others, patience=self.patience)
 
 
-def parse(argv: Sequence[str], doc: str | None) -> Arguments:
+def parse(argv: Sequence[str], doc: str | None, patience: Patience = A_MINUTE) -> Arguments:
     """From the command line. Exits with a sentence on what is wrong."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True, help="FORYOU_HOME: the lake is in its folder `lake`")
@@ -80,14 +87,19 @@ def parse(argv: Sequence[str], doc: str | None) -> Arguments:
         registry=args.registry,
         store=args.store,
         analytics=args.analytics,
+        patience=patience,
     )
 
 
 def run(
-    name: str, argv: Sequence[str], doc: str | None, work: Callable[[SparkSession, Arguments], dict[str, Any]]
+    name: str,
+    argv: Sequence[str],
+    doc: str | None,
+    work: Callable[[SparkSession, Arguments], dict[str, Any]],
+    patience: Patience = A_MINUTE,
 ) -> None:
     """Runs a job: its last line of output is what it wrote, as JSON. Exits with a sentence where a part is away."""
-    arguments = parse(argv, doc)
+    arguments = parse(argv, doc, patience)
     spark = session(f"foryou {name}")
     try:
         with arguments.needing(name):

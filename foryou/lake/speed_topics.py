@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import reduce
 
+import httpx
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
@@ -62,11 +63,17 @@ def days_held(kafka: str, wanted: Sequence[date]) -> list[date]:
 
 
 def read(
-    spark: SparkSession, lake: Lake, views: Sequence[View], first: date, kafka: str, registry: str
+    spark: SparkSession,
+    lake: Lake,
+    views: Sequence[View],
+    first: date,
+    kafka: str,
+    registry: str,
+    transport: httpx.BaseTransport | None = None,
 ) -> tuple[Speed, list[DataFrame]]:
     """The speed layer's side from a day on, and what to unpersist in the end. Tiles are read before verdicts: every
     event that is in a tile has its verdict. Raises KafkaException, httpx.HTTPError."""
-    text = _texts(lake, Registry(registry))
+    text = _texts(lake, Registry(registry, transport=transport))
     since, kept = start_of(first), []
 
     def records(topics: Topics, topic: str, reader: AvroSchema) -> DataFrame:

@@ -24,7 +24,9 @@ def work(_: SparkSession, arguments: Arguments) -> dict[str, Any]:
     lake, wanted, rows = arguments.lake, arguments.made(), 0
     key = Settings(home=arguments.home).clickhouse_key
     writer = {"X-ClickHouse-User": "writer", "X-ClickHouse-Key": key}
-    with httpx.Client(base_url=arguments.analytics, timeout=TIMEOUT_S, headers=writer) as http:
+    with httpx.Client(
+        base_url=arguments.analytics, timeout=TIMEOUT_S, headers=writer, transport=arguments.patient()
+    ) as http:
         for day in wanted:
             if not hand_over(lake, day):
                 continue

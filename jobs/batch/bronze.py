@@ -20,7 +20,7 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
         bronze.from_kafka(spark, lake, arguments.kafka)
     imports = bronze.from_inbox(spark, lake)
     if arguments.registry:
-        bronze.keep_schemas(spark, lake, arguments.registry)
+        bronze.keep_schemas(spark, lake, arguments.registry, arguments.patient())
     rows = bronze.counts(spark, lake)
     return {"rows": sum(rows.values()), "imports": len(imports), "topics": rows}
 

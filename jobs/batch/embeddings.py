@@ -26,7 +26,7 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     rows = {name: table.num_rows for name, table in learnt.tables.named().items()}
     pushed = 0
     if arguments.store and version == current(models(lake)):
-        with httpx.Client(base_url=arguments.store, timeout=60) as store:
+        with httpx.Client(base_url=arguments.store, timeout=60, transport=arguments.patient()) as store:
             pushed = publish_to_feast(store, models(lake), version)
     return {"rows": sum(rows.values()), "version": version, "pushed": pushed, **rows, "metrics": learnt.metrics}
 

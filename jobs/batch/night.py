@@ -15,16 +15,17 @@ from collections.abc import Sequence
 
 from foryou.lake.away import PartAway
 from foryou.lake.job import parse
+from foryou.lake.patience import A_MINUTE, Patience
 from foryou.lake.session import session
 from foryou.service.scheduling import end_with_parent
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str], patience: Patience = A_MINUTE) -> None:
     """Runs the steps; what one raises ends the rest."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--steps", required=True)
     asked, rest = parser.parse_known_args(argv)
-    arguments = parse(rest, __doc__)
+    arguments = parse(rest, __doc__, patience)
     end_with_parent()  # the JVM's: a night that was killed leaves nobody who goes on writing
     spark = session("foryou nightly")
     try:

@@ -33,7 +33,8 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     kept: list[DataFrame] = []
     if wanted:
         now = time.time_ns() // 1_000_000
-        speed, kept = read(spark, lake, views, wanted[0], arguments.kafka, arguments.registry)
+        transport = arguments.patient()
+        speed, kept = read(spark, lake, views, wanted[0], arguments.kafka, arguments.registry, transport)
         found = compare(speed, Batch.of(spark, lake, views, wanted), views, wanted, Moment(now, now - SETTLES_MS))
         told += summaries(found)
         overwrite(found.differences, lake.gold("parity"), wanted)

@@ -27,7 +27,7 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     claimed = claim(lake, arguments.complete_through, arguments.last)
     cutoff = claimed.cutoff
     wanted = [day for day in days.marked(lake.unpublished) if days.start_of(day) + days.DAY_MS <= cutoff]
-    registry, sent = Registry(arguments.registry), {}
+    registry, sent = Registry(arguments.registry, transport=arguments.patient()), {}
     for view in filter(published, VIEWS.values()):
         encode = registry.encoder(f"{view.topic}-value", tile_schema(view))
         schema_id = registry.register(f"{view.topic}-value", tile_schema(view))

@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 from datetime import date
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
@@ -15,13 +16,17 @@ from foryou.cli.app import app
 from foryou.lake import days, job
 from foryou.lake.away import Part, PartAway, listens, needing
 from foryou.lake.bronze import SchemaMissing
+from foryou.lake.patience import Patience
 from foryou.lake.tables import Lake
-from jobs.batch import analytics, night
+from jobs.batch import analytics, embeddings, night, publish
+
+from .waits import Waits
 
 KAFKA = Part("Kafka", "127.0.0.1:9092,127.0.0.1:9093")
 STORE = Part("the store", "http://127.0.0.1:6566")
 REGISTRY = Part("the registry", "http://127.0.0.1:8081/apis/ccompat/v7")
 DAY = "2026-11-20"
+NONE = Patience(limit_s=0)
 
 
 def asked(kind, url, **more):
@@ -29,7 +34,7 @@ def asked(kind, url, **more):
 
 
 def told(error, kafka=None, listening=lambda _: True):
-    with pytest.raises(Exception) as raised, needing(kafka, [STORE, REGISTRY], listening):
+    with pytest.raises(Exception) as raised, needing(kafka, [STORE, REGISTRY], listening, NONE):
         raise error
     return raised.value
 
@@ -71,9 +76,17 @@ def test_a_step_that_failed_while_kafka_is_gone_failed_for_that():
 
 def test_without_kafka_a_step_that_needs_it_is_not_begun():
     begun = []
-    with pytest.raises(PartAway, match="Kafka at"), needing(KAFKA, [], lambda _: False):
+    minute = Waits()
+    with pytest.raises(PartAway, match="Kafka at"), needing(KAFKA, [], lambda _: False, minute.patience):
         begun.append(True)
-    assert not begun
+    assert (begun, minute.now) == ([], 60.0)
+
+
+def test_a_kafka_that_is_started_again_meanwhile_is_waited_for():
+    begun, found, minute = [], iter([False, False, True]), Waits()
+    with needing(KAFKA, [], lambda _: next(found), minute.patience):
+        begun.append(True)
+    assert (begun, minute.now) == ([True], 1.5)
 
 
 def test_one_of_several_addresses_is_enough():
@@ -117,13 +130,35 @@ def published(tmp_path, monkeypatch):
 
 def test_the_jobs_of_a_night_say_it_in_a_line_for_who_reads_them(published, capsys):
     with pytest.raises(PartAway):
-        night.main(["--steps", "analytics", *ARGV, str(published)])
+        night.main(["--steps", "analytics", *ARGV, str(published)], NONE)
     assert json.loads(capsys.readouterr().out) == {"away": AWAY}
+
+
+def of_publish(_):
+    return publish.work
+
+
+def of_embeddings(monkeypatch):
+    monkeypatch.setattr(embeddings, "learn", MagicMock())
+    for name in ("publish_day", "current"):
+        monkeypatch.setattr(embeddings, name, lambda *_: "v1")
+    monkeypatch.setattr(embeddings, "publish_to_feast", lambda store, *_: store.post("/push"))
+    return embeddings.work
+
+
+@pytest.mark.parametrize("of", [of_publish, of_embeddings, lambda _: analytics.work])
+def test_a_part_that_ended_is_waited_for_before_that_is_said(published, monkeypatch, of):
+    waits = Waits()
+    where = ["--store", "http://127.0.0.1:1", "--registry", "http://127.0.0.1:1", "--kafka", "127.0.0.1:1"]
+    arguments = job.parse([*where, *ARGV, str(published)], "", waits.patience)
+    with pytest.raises(httpx.ConnectError):
+        of(monkeypatch)(MagicMock(), arguments)
+    assert waits.now == 60.0
 
 
 def test_a_job_by_itself_ends_with_the_sentence(published):
     with pytest.raises(SystemExit) as ended:
-        job.run("analytics", [*ARGV, str(published)], "", analytics.work)
+        job.run("analytics", [*ARGV, str(published)], "", analytics.work, NONE)
     assert ended.value.code == f"analytics: {AWAY}. `foryou up` starts it; then run this again."
 
 
