@@ -15,6 +15,7 @@ from foryou.cli.night_summary import utc
 from foryou.cli.stack import settings_or_exit
 from foryou.lake.delta_files import DeltaUnreadable, live_files, read
 from foryou.lake.parity_causes import CAUSES, MEANING, WRONG
+from foryou.lake.parity_days import left_out_so_far
 from foryou.lake.tables import Lake
 
 EXAMPLES = 3
@@ -76,16 +77,17 @@ def parity(
     """Speed against batch, tile by tile: how many tiles of one day differ, and why.
 
     Exit code 0: equal, or every difference has its cause, or the day was only imported and the speed layer never saw
-    it; 2: code or unknown, which nobody has to live with; 1: the night has not compared that day.
+    it; 2: code or unknown, which nobody has to live with; 1: the night has not compared that day, or could not.
     """
     console = Console()
     try:
         wanted = date.fromisoformat(day) if day else None
     except ValueError:
         raise typer.BadParameter(f"days are written YYYY-MM-DD, not {day}") from None
-    found = load(Lake(settings_or_exit().home / "lake"), wanted)
+    lake = Lake(settings_or_exit().home / "lake")
+    found = load(lake, wanted)
     if found is None:
-        console.print(f"The night has not compared {day or 'any day'} yet: `foryou nightly` does, with the stack up.")
+        console.print(why_not(lake, wanted), highlight=False, soft_wrap=True)
         raise typer.Exit(1)
     if as_json:
         told = {"day": found.day.isoformat(), "good": found.good, "only_imported": found.only_imported}
@@ -94,6 +96,15 @@ def parity(
     else:
         show(found, console)
     raise typer.Exit(0 if found.good else 2)
+
+
+def why_not(lake: Lake, day: date | None) -> str:
+    """Why there is no comparison of a day, or of any: it is still to be made, or the night left the day out."""
+    left_out = left_out_so_far(lake.runs)
+    about = day or max(left_out, default=None)
+    if about is None or about not in left_out:
+        return f"The night has not compared {day or 'any day'} yet: `foryou nightly` does, with the stack up."
+    return f"{about} cannot be compared: {left_out[about]}."
 
 
 def show(found: Report, console: Console) -> None:

@@ -68,10 +68,19 @@ class Night:
 
 def load(folder: Path, first: date, last: date) -> Night | None:
     """The night over these days, as far as it went; None if there was none, or if what is there cannot be read."""
-    path = folder / f"{Night(first, last, 0).name}.json"
+    return _read(folder / f"{Night(first, last, 0).name}.json")
+
+
+def every(folder: Path) -> list[Night]:
+    """All nights that can be read, by name."""
+    return [night for path in sorted(folder.glob("[0-9]*.json")) if (night := _read(path)) is not None]
+
+
+def _read(path: Path) -> Night | None:
     try:
         found = json.loads(path.read_text("utf-8"))
         done = {name: Done(**row) for name, row in found["done"].items()}
+        first, last = date.fromisoformat(found["first"]), date.fromisoformat(found["last"])
         return Night(first, last, found["complete_through"], done, found["finished"])
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None

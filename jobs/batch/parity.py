@@ -15,12 +15,13 @@ from foryou.lake.days import span
 from foryou.lake.job import Arguments, run
 from foryou.lake.layers import Batch, lived, only_imported
 from foryou.lake.parity import Moment, compare, not_compared, summaries, summary_rows, totals
+from foryou.lake.parity_days import left_out
 from foryou.lake.speed_topics import SETTLES_MS, days_held, read
 
 
 def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     """The days of the night that the speed layer lived, and whose verdicts Kafka still holds. Those that were only
-    imported are named."""
+    imported are named, and those that are left out."""
     if arguments.kafka is None or arguments.registry is None:
         sys.exit("parity: --kafka and --registry are needed")
     lake, views = arguments.lake, list(VIEWS.values())
@@ -43,9 +44,10 @@ def work(spark: SparkSession, arguments: Arguments) -> dict[str, Any]:
     for table in kept:
         table.unpersist()
     seen = [day for day in wanted if day not in unseen]
-    left_out = len(asked) - len({*wanted, *past})
+    without = left_out(asked, live, {*wanted, *past})
     only = len({*wanted, *past}) - len(seen)
-    return totals(told) | {"days": len(seen), "days_only_imported": only, "days_left_out": left_out}
+    counted = {"days": len(seen), "days_only_imported": only, "days_left_out": len(without)}
+    return totals(told) | counted | {"left_out": without}
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ from foryou.cli.app import app
 from foryou.cli.demo_night import parity_line
 from foryou.cli.parity import IN_CLICKHOUSE, Report, show
 from foryou.features.definitions import VIEWS
-from foryou.lake.night import Done, Night
+from foryou.lake.night import Done, Night, save
 from foryou.lake.parity_causes import CAUSES, MEANING
+from foryou.lake.parity_days import NOT_HELD, NOTHING_LIVE, WHY, left_out
 from foryou.lake.tables import Lake
 
 from ..lake.delta_tables import add, commit, protocol
 
 DAY = "2026-11-20"
+D18, D19, D20 = (date(2026, 11, day) for day in (18, 19, 20))
 run = CliRunner().invoke
 
 
@@ -82,6 +84,31 @@ def test_a_day_that_was_not_compared_says_so(lake):
     compared(lake)
     assert run(app, ["parity", "--date", "2026-01-01"]).exit_code == 1
     assert run(app, ["parity", "--date", "yesterday"]).exit_code == 2
+
+
+def night_of(lake, first, last, complete_through, left):
+    parity = Done(1.0, {"rows": 0, "days_left_out": len(left), "left_out": left})
+    save(lake.runs, Night(first, last, complete_through, {"parity": parity}, finished=True))
+
+
+def test_a_day_that_the_night_left_out_cannot_be_compared_and_says_why(lake):
+    left = left_out([D18, D19, D20], live=[D18, D19], compared=[D19])
+    assert left == {"2026-11-18": NOT_HELD, "2026-11-20": NOTHING_LIVE}
+    night_of(lake, D18, D20, 7, left)
+    said = run(app, ["parity", "--date", DAY])
+    assert (said.exit_code, said.output) == (1, f"{DAY} cannot be compared: {WHY[NOTHING_LIVE]}.\n")
+    assert run(app, ["parity", "--date", "2026-11-18"]).output == f"{D18} cannot be compared: {WHY[NOT_HELD]}.\n"
+    assert run(app, ["parity"]).output == said.output, "the newest"
+    assert "has not compared 2026-11-19 yet" in run(app, ["parity", "--date", "2026-11-19"]).output
+
+
+def test_the_newest_night_says_why_and_what_was_compared_is_shown(lake):
+    night_of(lake, D20, D20, 9, {DAY: NOT_HELD})
+    night_of(lake, D19, D20, 7, {DAY: NOTHING_LIVE})
+    save(lake.runs, Night(D18, D18, 8, {"bronze": Done(1.0, {})}))
+    assert WHY[NOT_HELD] in run(app, ["parity", "--date", DAY]).output
+    compared(lake, late=3)
+    assert run(app, ["parity", "--date", DAY]).exit_code == 0
 
 
 def test_a_day_that_was_only_imported_is_no_difference_and_says_so(lake):

@@ -22,6 +22,7 @@ from foryou.lake.job import Arguments
 from foryou.lake.layers import Speed
 from foryou.lake.parity import Moment, compare, newest, not_compared, summaries, summary_rows, totals
 from foryou.lake.parity_causes import CAUSES
+from foryou.lake.parity_days import NOTHING_LIVE
 from foryou.lake.tables import Lake
 from jobs.batch import parity as job
 
@@ -329,7 +330,8 @@ def test_the_job_names_the_days_that_were_only_imported_and_the_command_says_so(
     rows.write.format("delta").partitionBy("day").save(lake.events)
     monkeypatch.setattr(job, "days_held", lambda _, wanted: wanted)
     wrote = job.work(spark, Arguments(lake, tmp_path, WANTED[0], WANTED[2], 0, "kafka", "registry"))
-    assert wrote == totals([]) | {"days": 0, "days_only_imported": 2, "days_left_out": 1}
+    counted = {"days": 0, "days_only_imported": 2, "days_left_out": 1}
+    assert wrote == totals([]) | counted | {"left_out": {f"{WANTED[2]}": NOTHING_LIVE}}
 
     monkeypatch.setenv("FORYOU_HOME", str(tmp_path))
     said = CliRunner().invoke(cli, ["parity", "--date", f"{WANTED[1]}"])
