@@ -34,6 +34,7 @@ DOOR = "received = accepted + rejected + limited"
 ELSEWHERE = "accepted, and living elsewhere"
 SHOWN_HOLES = 10
 NOTHING_COUNTED = 3
+ID_END = 4
 LOG = "acknowledged = in Kafka"
 TODO = {
     DOOR: "The collector counts wrong: look at its /metrics and its log.",
@@ -252,7 +253,7 @@ def show(made: Books, console: Console) -> None:
     for total in totals(made.lines):
         told = " + ".join(f"{count:,} {term}" for term, count in total.right.items() if count or term != IN_FLIGHT)
         mark = "[green]✓[/]" if total.holds else "[red]✗[/]"
-        table.add_row(total.hop, total.name, f"{total.left:,}", told, mark)
+        table.add_row(total.hop, label(total.name), f"{total.left:,}", told, mark)
     console.print(table)
     for note in made.notes:
         console.print(f"[dim]{note}[/]", highlight=False)
@@ -265,6 +266,16 @@ def show(made: Books, console: Console) -> None:
         for where in [_where(line, hole) for line, hole in holes if line.hop == hop][:SHOWN_HOLES]:
             console.print(f"[red]✗ {hop}[/]: {where}", highlight=False, soft_wrap=True)
         console.print(f"  {TODO[hop].replace('<day>', made.day.isoformat())}", highlight=False, soft_wrap=True)
+
+
+def label(topic: str) -> str:
+    """A topic as the table names it: an import's is its lane, and below that both ends of the import's id (`--json` and
+    holes have the whole)."""
+    lane, number = books.lane_of_topic(topic), topic.rpartition(".")[2]
+    if lane == topic:
+        return topic
+    short = f"{number[:ID_END]}…{number[-ID_END:]}" if len(number) > 2 * ID_END else number
+    return f"{lane}\nimport {short}"
 
 
 def _where(line: Line, hole: Hole) -> str:

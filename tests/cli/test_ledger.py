@@ -1,6 +1,7 @@
 """The books of a day: what did not reach Kafka is a hole, what lives elsewhere a line, and nothing is no success. What
 answers on a port and is of another home is not asked."""
 
+import io
 import json
 import os
 import threading
@@ -8,11 +9,14 @@ from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from foryou.cli import ledger
 from foryou.cli.app import app
-from foryou.cli.ledger import ELSEWHERE, LOG, set_aside_lines
+from foryou.cli.ledger import ELSEWHERE, LOG, Books, set_aside_lines
+from foryou.contract.events import Lane
+from foryou.lake.books import SILVER
 from foryou.lake.ledger import Line, Place
 from foryou.lake.tables import Lake
 from foryou.lake.topic_spans import Span
@@ -167,3 +171,24 @@ def test_a_part_lives_here_while_its_process_does_on_the_port_that_is_asked(coll
 def test_a_part_that_died_lives_nowhere(collector):
     lives_in(collector.settings, ProcessId(os.getpid(), me().started + 1))
     assert not runs_here(collector.settings, "collector")
+
+
+IMPORT = "3f2a9c0d1e4b5a678899"
+OTHER = "3f2a9c0d1e4b5a67ffff"
+
+
+def test_rows_of_imports_can_be_told_apart_on_eighty_columns():
+    lanes = [lane.value for lane in Lane]
+    topics = [*lanes, *(f"import.{lane}.{number}" for number in (IMPORT, OTHER) for lane in lanes)]
+    right = {"silver": 5_039_971_000, "copies": 12_345_678, "unreadable": 1_234_567}
+    lines = [Line(SILVER, Place(topic, 0), sum(right.values()), right, ()) for topic in topics]
+    out = io.StringIO()
+    ledger.show(Books(DAY, lines), Console(file=out, width=80))
+    rows = [line.split("│")[2].strip() for line in out.getvalue().splitlines() if line.startswith("│")]
+    imports = [word for short in ("import 3f2a…8899", "import 3f2a…ffff") for lane in lanes for word in (lane, short)]
+    assert [row for row in rows if row] == [*lanes, *imports]
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+def test_a_short_id_is_not_cut():
+    assert ledger.label("import.events.action.v1.mine") == "events.action.v1\nimport mine"
