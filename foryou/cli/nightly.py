@@ -127,16 +127,13 @@ def _reachable(settings: Settings) -> None:
 
 
 def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, date]:
-    try:
-        if first or last:
-            if day or not (first and last):
-                raise typer.BadParameter("--from and --to belong together, without --date")
-            span = _day(first), _day(last)
-        else:
-            one = _day(day) if day else datetime.now(UTC).date() - timedelta(days=1)
-            span = one, one
-    except ValueError as error:
-        raise typer.BadParameter(f"days are written YYYY-MM-DD: {error}") from error
+    if first or last:
+        if day or not (first and last):
+            raise typer.BadParameter("--from and --to belong together, without --date")
+        span = _day(first), _day(last)
+    else:
+        one = _day(day) if day else datetime.now(UTC).date() - timedelta(days=1)
+        span = one, one
     if span[0] > span[1]:
         raise typer.BadParameter(f"{span[0]} is after {span[1]}")
     if span[1] > datetime.now(UTC).date():
@@ -147,7 +144,10 @@ def _span(day: str | None, first: str | None, last: str | None) -> tuple[date, d
 
 
 def _day(text: str) -> date:
-    return datetime.strptime(text, "%Y-%m-%d").date()
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise typer.BadParameter(f"days are written YYYY-MM-DD, not {text}") from None
 
 
 def run(spark: "Spark", span: tuple[date, date], steps: tuple[Step, ...] = STEPS) -> Night:

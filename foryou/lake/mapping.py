@@ -74,18 +74,29 @@ def plain(names: Collection[str], kind: str) -> Mapping:
 
 
 def load(path: Path) -> Mapping:
-    """The mapping in a file. Raises MappingWrong with the sentence to show."""
+    """The mapping in a file. Raises MappingWrong with the sentence to show, which names the file."""
     try:
         text = path.read_text("utf-8")
         table = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise MappingWrong(f"{path.name} cannot be read as TOML: {error}") from error
+    except FileNotFoundError as error:
+        raise MappingWrong(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise MappingWrong(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MappingWrong(f"{path} cannot be read as TOML: {error}") from error
+    try:
+        return _mapping(table, text, path.parent)
+    except MappingWrong as error:
+        raise MappingWrong(f"{path}: {error}") from error
+
+
+def _mapping(table: dict[str, Any], text: str, folder: Path) -> Mapping:
     _only(table, {"fields", "events", "lookups", RECEIVED_AT}, "the mapping")
     shared = _terms(table.get("fields", {}))
     events = table.get("events") or [{}]
     lookups, texts = {}, [text]
     for name, about in table.get("lookups", {}).items():
-        lookups[name], said = _lookup(path.parent, name, about)
+        lookups[name], said = _lookup(folder, name, about)
         texts.append(said)
     mapping = Mapping(tuple(_each(shared, event) for event in events), _received(table), lookups, "\0".join(texts))
     for term in [term for each in mapping.each for term in each.terms]:
@@ -131,6 +142,8 @@ def _lookup(folder: Path, name: str, about: dict[str, Any]) -> tuple[Lookup, str
     _only(about, {"file", "key"}, f"[lookups.{name}]")
     try:
         path = folder / about["file"]
+        if not path.exists():
+            raise MappingWrong(f"[lookups.{name}]: there is no file {path}")
         packed = path.read_bytes()
         text = (gzip.decompress(packed) if path.suffix == ".gz" else packed).decode("utf-8")
         rows = csv.DictReader(text.splitlines(keepends=True), strict=True)

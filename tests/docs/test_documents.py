@@ -154,3 +154,15 @@ def test_what_the_readme_shows_of_parity_is_what_the_command_prints():
     assert [view["view"] for view in views] == sorted(VIEWS)
     assert not any(view[cause] for view in views for cause in WRONG)
     assert all(f"`{cause}`" in README for cause in WRONG)
+
+
+def test_what_the_readme_writes_into_the_repository_is_ignored_by_git():
+    folders = set(re.findall(r"^foryou .+ --out ([a-z]+)$", README, re.MULTILINE))
+    assert folders == {"past", "weeks"}
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert {f"/{folder}/" for folder in folders} <= set(ignored)
+
+
+def test_the_readme_says_what_the_night_needs_after_a_demo_that_ended():
+    before = README.partition("\nforyou simulate --people")[0].rpartition("**Run the night**")[2]
+    assert "`make demo ARGS=--once`" in before and "`foryou up`" in before

@@ -102,8 +102,22 @@ def test_ndjson_goes_through_a_mapping_too(tmp_path):
     ],
 )
 def test_a_wrong_mapping_says_where(tmp_path, text, says):
-    with pytest.raises(MappingWrong, match=says):
+    with pytest.raises(MappingWrong, match=says) as wrong:
         mapped(tmp_path, text)
+    assert str(wrong.value).startswith(f"{tmp_path / 'm.toml'}")
+
+
+def test_a_mapping_that_is_not_there_is_said_to_be_missing(tmp_path):
+    for path, says in ((tmp_path / "m.toml", ": there is no such file"), (tmp_path, " cannot be read: Is a directory")):
+        with pytest.raises(MappingWrong) as wrong:
+            load(path)
+        assert str(wrong.value) == f"{path}{says}"
+
+
+def test_a_lookup_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(MappingWrong) as wrong:
+        mapped(tmp_path, SHORT + '[lookups.x]\nfile = "x.csv"\nkey = "id"\n')
+    assert str(wrong.value) == f"{tmp_path / 'm.toml'}: [lookups.x]: there is no file {tmp_path / 'x.csv'}"
 
 
 def test_a_lookup_with_a_quote_that_is_not_closed_is_refused(tmp_path):

@@ -167,3 +167,11 @@ def test_a_night_does_not_begin_on_the_kafka_of_another_home(tmp_path, monkeypat
     assert said.exit_code == 1
     assert "is not this home's" in said.output
     assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("words", [("--date", "yesterday"), ("--from", "2026-11-20", "--to", "yesterday")])
+def test_a_day_in_other_words_is_told_how_days_are_written(words):
+    said = CliRunner().invoke(app, ["nightly", "--offline", *words], terminal_width=120)
+    assert said.exit_code == 2
+    assert "days are written YYYY-MM-DD, not yesterday" in said.output
+    assert "time data" not in said.output
