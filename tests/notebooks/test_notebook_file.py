@@ -6,7 +6,6 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +16,8 @@ DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request):
+    import nbformat  # takes two seconds, of every worker that collects this file
+
     return nbformat.read(request.param, as_version=4)
 
 
@@ -39,7 +40,9 @@ def test_there_is_a_notebook():
 
 
 def test_it_is_a_notebook_of_the_format(notebook):
-    nbformat.validate(notebook)
+    from nbformat import validate
+
+    validate(notebook)
 
 
 def test_its_outputs_are_cleared(notebook):
