@@ -17,7 +17,8 @@ from fastapi import Body, FastAPI, HTTPException
 from pydantic import BaseModel
 
 from foryou.service.metrics import Metrics
-from foryou.service.web import Request, Response, Router, serve
+from foryou.service.serving import serve
+from foryou.service.web import Request, Response, Router
 
 
 class Event(BaseModel):

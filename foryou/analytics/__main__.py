@@ -28,9 +28,10 @@ from foryou.contract.consent import Law
 from foryou.contract.schemas import projection, schema
 from foryou.service import consents, logs
 from foryou.service.metrics import Metrics
+from foryou.service.serving import serve
 from foryou.service.settings import Settings
 from foryou.service.topic_follower import TopicFollower
-from foryou.service.web import Router, serve
+from foryou.service.web import Router
 
 log = logging.getLogger("foryou.analytics")
 

@@ -21,8 +21,9 @@ from foryou.service import logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
 from foryou.service.scheduling import wake_soon
+from foryou.service.serving import serve
 from foryou.service.settings import Settings
-from foryou.service.web import Router, serve
+from foryou.service.web import Router
 
 SILENT_MS = 5_000  # a forwarder that says nothing for so long is not running
 SWITCH_S = 0.0005  # how long the door may keep the log's threads from the interpreter; Python's own 5 ms is the budget

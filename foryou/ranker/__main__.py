@@ -23,9 +23,10 @@ from foryou.ranker.world import Worlds
 from foryou.service import consents, logs
 from foryou.service.guard import Guard
 from foryou.service.metrics import Metrics
+from foryou.service.serving import serve
 from foryou.service.settings import Settings
 from foryou.service.topic_follower import TopicFollower
-from foryou.service.web import Router, serve
+from foryou.service.web import Router
 
 log = logging.getLogger("foryou.ranker")
 

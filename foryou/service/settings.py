@@ -16,8 +16,8 @@ from foryou.service.callers import Callers
 from foryou.service.cors import Cors
 from foryou.service.gate_settings import GateSettings
 from foryou.service.key_file import Followed, KeyFile, open_keys
+from foryou.service.serving import Listening, Tls, is_loopback
 from foryou.service.tokens import Tokens
-from foryou.service.web import Listening, Tls, is_loopback
 
 REPO = Path(__file__).resolve().parents[2]
 PORTS = {

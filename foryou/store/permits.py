@@ -15,8 +15,9 @@ import msgspec
 from foryou.service.callers import Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.problem import Problem
+from foryou.service.serving import is_loopback
 from foryou.service.tokens import FEED
-from foryou.service.web import Headers, is_loopback
+from foryou.service.web import Headers
 
 READ = "/get-online-features"
 WRITES = ("/push", "/write-to-online-store")

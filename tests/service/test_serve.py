@@ -22,7 +22,8 @@ APP = """
 import sys
 from foryou.service import logs
 from foryou.service.metrics import Metrics
-from foryou.service.web import Listening, Router, json_response, serve
+from foryou.service.serving import Listening, serve
+from foryou.service.web import Router, json_response
 
 async def size(request):
     return json_response(200, {"size": len(request.body)})
@@ -186,7 +187,8 @@ TLS_APP = """
 import sys
 from pathlib import Path
 from foryou.service.metrics import Metrics
-from foryou.service.web import Listening, Router, Tls, serve
+from foryou.service.serving import Listening, Tls, serve
+from foryou.service.web import Router
 
 port, tls_port, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 tls = Tls("127.0.0.1", tls_port, folder / "cert.pem", folder / "key.pem")

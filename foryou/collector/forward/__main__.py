@@ -16,8 +16,9 @@ from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
 from foryou.service.metrics import Metrics
+from foryou.service.serving import serve
 from foryou.service.settings import Settings
-from foryou.service.web import Router, serve
+from foryou.service.web import Router
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 

@@ -4,7 +4,8 @@ import sys
 import time
 
 from foryou.contract.topics import REJECTED
-from foryou.service.web import json_response, serve
+from foryou.service.serving import serve
+from foryou.service.web import json_response
 from tests.collector.conftest import TOPICS_WRITTEN, Collector
 
 

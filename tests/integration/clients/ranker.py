@@ -2,7 +2,7 @@
 
 import sys
 
-from foryou.service.web import serve
+from foryou.service.serving import serve
 from tests.ranker.test_feed_door import Stack
 
 if __name__ == "__main__":
