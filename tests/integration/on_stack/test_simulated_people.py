@@ -18,6 +18,7 @@ def test_people_live_and_every_equation_holds(stack):
     with bars(Console(quiet=True)) as progress:
         report = asyncio.run(demonstrate(Stack.of(stack.settings), ASK, progress))
     assert [each for each in report.books if not each.holds] == []
+    assert report.others.events == 0, "nobody else posts here: what the collector has beyond is invented"
     assert report.trouble == []
     assert report.counts["duplicate"] > 0 or report.counts["rejected"] > 0, "there was mischief to be found"
     assert report.latencies.freshness.count > 0
@@ -26,9 +27,7 @@ def test_people_live_and_every_equation_holds(stack):
 
 def test_ten_likes_in_a_category_change_the_very_next_page(stack):
     with bars(Console(quiet=True)) as progress:
-        for _ in range(
-            3
-        ):  # a page that says it is a fallback promised nothing: a busy machine, so another visitor asks
+        for _ in range(3):  # a page that says it is a fallback promised nothing: a busy machine; another visitor asks
             likes = asyncio.run(demonstrate(Stack.of(stack.settings), ASK, progress)).ten_likes
             if likes.fallback is None:
                 break
