@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LONG := --ignore=tests/integration/on_stack/test_night_live.py
 # Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
 # those on the stack by themselves, for they hold it to what it promises within a second.
-BOTH := -n 3 --no-loadscope-reorder
+BOTH := -n 4 --no-loadscope-reorder
 ON_STACK := tests/integration/on_stack
 # The second part runs whatever the first one says, unless it was interrupted (2); none selected (5) counts in both only.
 define in_two_parts
@@ -53,7 +53,7 @@ types:
 	@$(MAIN)/mypy
 
 unit:
-	@$(MAIN)/python -m pytest tests --ignore=tests/integration $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest tests --ignore=tests/integration -p no:schemathesis $(BOTH) $(ARGS)
 
 integration: install-everything ## only the tests with the real parts, without a whole live night
 	$(call in_two_parts,tests/integration)

@@ -1,6 +1,6 @@
 """For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; two run at
-once, save those that share what is there once; what was imported is not looked through again for garbage; what
-libraries leave among temporary files goes with the run.
+once, save those that share what is there once; what was imported is not looked through again for garbage; Feast is not
+read by typeguard as it is imported; what libraries leave among temporary files goes with the run.
 """
 
 import gc
@@ -11,11 +11,15 @@ import tempfile
 from pathlib import PurePath
 
 import pytest
+import typeguard
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
+
+# Of Feast's four seconds of importing three are typeguard's, in every worker. The processes of the stack keep them.
+typeguard.typechecked = lambda target: target
 
 
 class _Loggers(dict):
@@ -38,7 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.
 SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
-FIRST = (*SHARED, "tests/integration/test_night_killed.py")  # the longest first
+LONGEST = (
+    "tests/integration/test_night_killed.py",
+    "tests/collector/test_forwarder.py",
+    "tests/local/test_supervisor.py",
+)
+FIRST = (*SHARED, *LONGEST)
 
 
 def turn_of(nodeid: str) -> str:

@@ -90,6 +90,13 @@ def test_contributions_are_the_event_and_what_it_withdraws():
     assert any(ms for *_, ms in expected)
 
 
+@pytest.fixture(scope="module")
+def told():
+    """Events, and what the oracle says of them."""
+    events = stream(0, events=1_000, people=4)
+    return events, by_oracle(events)
+
+
 @pytest.mark.parametrize(
     ("of", "instead"),
     [

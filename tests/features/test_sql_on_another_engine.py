@@ -106,7 +106,7 @@ def flipped(query, number):
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_whichever_operator_is_flipped_the_comparison_finds_it(view):
     # The schema lets every event say how long it was watched, though only one kind means it.
-    events = (event | {"watch_ms": event["watch_ms"] or 700} for event in stream(0, events=1500))
+    events = (event | {"watch_ms": event["watch_ms"] or 700} for event in stream(0, events=800))
     clean = oracle.admit(events, DAY).clean
     engine, wanted = sqlite_with(clean), oracle.tiles(view, clean)
     query = tile_query(view, SQLITE, epoch=1)
