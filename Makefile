@@ -6,13 +6,13 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 # A whole night with every step takes minutes beside a stack; `make drill` runs it.
 LONG := --ignore=tests/integration/on_stack/test_night_live.py
-# Two at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
+# Some at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
 # those on the stack by themselves, for they hold it to what it promises within a second.
-BOTH := -n 4 --no-loadscope-reorder
+AT_ONCE := --no-loadscope-reorder -n
 ON_STACK := tests/integration/on_stack
 # The second part runs whatever the first one says, unless it was interrupted (2); none selected (5) counts in both only.
 define in_two_parts
-@$(MAIN)/python -m pytest $(1) --ignore=$(ON_STACK) $(BOTH) $(ARGS); apart=$$?; [ $$apart != 2 ] || exit 2; \
+@$(MAIN)/python -m pytest $(1) --ignore=$(ON_STACK) $(AT_ONCE) 3 $(ARGS); apart=$$?; [ $$apart != 2 ] || exit 2; \
  $(MAIN)/python -m pytest $(ON_STACK) $(LONG) $(ARGS); on_stack=$$?; \
  [ $$apart != 5 ] || exit $$on_stack; [ $$on_stack != 5 ] || exit $$apart; exit $$((apart > on_stack ? apart : on_stack))
 endef
@@ -32,7 +32,7 @@ demo: install ## install, start the stack, let people live on it, print the repo
 test: install-everything lint types ## install, lint, types, and every test, with the real parts
 	$(call in_two_parts,tests)
 
-check: install-main ## lint, types, unit tests: no Java, a minute or two
+check: install-main ## lint, types, unit tests: no Java, within a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit types lint
 
 install: ## make the environments and fetch the jars; says first what it downloads
@@ -53,7 +53,7 @@ types:
 	@$(MAIN)/mypy
 
 unit:
-	@$(MAIN)/python -m pytest tests --ignore=tests/integration -p no:schemathesis $(BOTH) $(ARGS)
+	@$(MAIN)/python -m pytest tests --ignore=tests/integration -p no:schemathesis $(AT_ONCE) 4 $(ARGS)
 
 integration: install-everything ## only the tests with the real parts, without a whole live night
 	$(call in_two_parts,tests/integration)

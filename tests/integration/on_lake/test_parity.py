@@ -30,6 +30,7 @@ from .. import generated
 from ..live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
 
 SOON = Moment(now=NOW, settled=NOW + 10 * DAY)  # nothing is too old, nothing is on its way
+TWO = {name: VIEWS[name] for name in ("user_category_v1", "video_engagement_v1")}  # of days, any view says the same
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -254,10 +255,10 @@ def test_what_was_only_imported_is_not_compared(spark, quiet):
     origin = f.when(f.col("user_key") == one, "import").otherwise("kafka")
     batch = replace(quiet.batch, events=quiet.batch.events.withColumn("origin", origin))
     verdicts = admitted(quiet.accepted, mine)
-    said, truth = tiles_of(verdicts.clean), tiles_of(admitted(quiet.accepted, (), ENDLESS).clean)
+    said, truth = tiles_of(verdicts.clean, TWO), tiles_of(admitted(quiet.accepted, (), ENDLESS).clean, TWO)
     live = {(row["app_id"], row["video_id"]) for row in verdicts.clean}
     compared = {key for key in truth if (key[1], key[2]) in live or (key[2].startswith("uk_") and key[2] != one)}
-    found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
+    found = compare(speed_of(spark, verdicts, said), batch, list(TWO.values()), WANTED, SOON)
     check(found, {key: {"imported"} for key in changed(said, truth) & compared}, len(compared))
 
 
@@ -289,13 +290,13 @@ def with_imports(batch, imported):
 def test_of_a_day_that_was_only_imported_nothing_but_what_came_late_differs(spark, historic):
     verdicts = admitted(historic.accepted, historic.imported)
     assert [event["event_id"] for event in verdicts.late] == [PAST_LATE]
-    said, truth = tiles_of(verdicts.clean), tiles_of(admitted(historic.accepted, (), ENDLESS).clean)
-    without = tiles_of(admitted(historic.accepted, [PAST_LATE], ENDLESS).clean)
+    said, truth = tiles_of(verdicts.clean, TWO), tiles_of(admitted(historic.accepted, (), ENDLESS).clean, TWO)
+    without = tiles_of(admitted(historic.accepted, [PAST_LATE], ENDLESS).clean, TWO)
     expected = {key: {"late", "imported"} if key in without else {"late"} for key in changed(without, truth)}
     assert {"late", "imported"} in expected.values()
 
     batch = with_imports(historic.batch, historic.imported)
-    found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
+    found = compare(speed_of(spark, verdicts, said), batch, list(TWO.values()), WANTED, SOON)
     check(found, expected, len(said) + len(expected))
     assert {summary.day for summary in summaries(found) if summary.only_imported} == {PAST}
 
@@ -304,11 +305,11 @@ def test_a_day_of_which_the_speed_layer_lost_an_event_that_was_not_late_is_no_hi
     lost = sorted(historic.imported)[7]
     batch = with_imports(historic.batch, historic.imported - {lost})
     verdicts = admitted(historic.accepted, historic.imported)
-    said = tiles_of(verdicts.clean)
-    found = compare(speed_of(spark, verdicts, said), batch, list(VIEWS.values()), WANTED, SOON)
+    said = tiles_of(verdicts.clean, TWO)
+    found = compare(speed_of(spark, verdicts, said), batch, list(TWO.values()), WANTED, SOON)
     assert not any(summary.only_imported for summary in summaries(found))
-    truth = tiles_of(admitted(historic.accepted, (), ENDLESS).clean)
-    of_the_lost = changed(tiles_of(admitted(historic.accepted, [lost], ENDLESS).clean), truth)
+    truth = tiles_of(admitted(historic.accepted, (), ENDLESS).clean, TWO)
+    of_the_lost = changed(tiles_of(admitted(historic.accepted, [lost], ENDLESS).clean, TWO), truth)
     assert of_the_lost <= {key for key, causes in reported(found).items() if "dropped" in causes}
 
 
