@@ -1,5 +1,5 @@
-"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; two run at
-once, save those that share what is there once; what was imported is not looked through again for garbage; Feast is not
+"""For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; some run
+at once, save those that share what is there once; what was imported is not looked through again for garbage; Feast is not
 read by typeguard as it is imported; what libraries leave among temporary files goes with the run.
 """
 
@@ -14,6 +14,7 @@ import pytest
 import typeguard
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
@@ -44,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
 LONGEST = (
     "tests/integration/test_night_killed.py",
+    "tests/integration/test_parity.py",
+    "tests/integration/test_state_bounds.py",
     "tests/collector/test_forwarder.py",
     "tests/local/test_supervisor.py",
 )
@@ -58,10 +61,15 @@ def turn_of(nodeid: str) -> str:
 
 
 class _LongestFirst(LoadScopeScheduling):
-    """`make test` runs two tests at once where they have nothing in common."""
+    """`make test` runs some tests at once where they have nothing in common."""
 
     def _split_scope(self, nodeid: str) -> str:
         return turn_of(nodeid)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Nobody waits for more before the last of what they have: behind a night others would lie for ten minutes."""
+        if self._pending_of(self.assigned_work[node]) <= 1:
+            super()._reschedule(node)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -26,8 +26,8 @@ from foryou.lake.parity_days import NOTHING_LIVE
 from foryou.lake.tables import Lake
 from jobs.batch import parity as job
 
-from .. import generated
-from ..live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
+from . import generated
+from .live_lake import APP, COUNT, DAY, HOUR, NOW, SEED, WANTED, made, on_time
 
 SOON = Moment(now=NOW, settled=NOW + 10 * DAY)  # nothing is too old, nothing is on its way
 TWO = {name: VIEWS[name] for name in ("user_category_v1", "video_engagement_v1")}  # of days, any view says the same
