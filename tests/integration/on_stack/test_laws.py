@@ -34,7 +34,7 @@ from ..lanes import Lanes, until
 
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
 EVENTS = int(os.environ.get("FORYOU_LAW_EVENTS", "100000"))
-CATALOGUE, PEOPLE = 1_000, 1_000
+CATALOGUE = 1_000
 SETTLED_S = 240.0
 Key = tuple[str, Any, int, int]  # entity, facet, tile_ms, tile_start
 
@@ -284,7 +284,7 @@ def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kil
     verdicts = Verdicts(lanes, app_id)
     probes = publish(lanes, verdicts, app_id, now_ms)
     checkpointed(stack)
-    events = list(generated.actions(app_id, SEED, EVENTS, now_ms, people=PEOPLE, catalogue=CATALOGUE))
+    events = list(generated.actions(app_id, SEED, EVENTS, now_ms, catalogue=CATALOGUE))
     half = len(events) // 2
 
     lanes.send(events[:half])
