@@ -18,7 +18,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from foryou.service.scheduling import BEHIND
+from foryou.service.scheduling import BEHIND, weigh_session
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
@@ -50,11 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def _weigh_as_a_part(config: pytest.Config) -> None:
     """Where sessions are weighed, tests that run at once get no more than a stack or a night that one of them started,
     which all others would wait for in the end."""
-    group = Path("/proc/self/autogroup")  # "/autogroup-7 nice 0"
     with suppress(OSError):
-        before = group.read_text("ascii").split()[-1]
-        group.write_text(str(BEHIND), "ascii")
-        config.add_cleanup(lambda: group.write_text(before, "ascii"))
+        before = Path("/proc/self/autogroup").read_text("ascii").split()[-1]  # of "/autogroup-7 nice 0"
+        weigh_session(os.getpid(), BEHIND)
+        config.add_cleanup(lambda: weigh_session(os.getpid(), int(before)))
 
 
 # One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.

@@ -45,12 +45,13 @@ def stand_back(nice: int, pid: int = 0) -> bool:
     try:
         nice = max(nice, os.getpriority(os.PRIO_PROCESS, pid))
         os.setpriority(os.PRIO_PROCESS, pid, nice)
-        return os.getsid(pid) != pid or _weigh_session(pid, nice)
+        return os.getsid(pid) != pid or weigh_session(pid, nice)
     except OSError:  # it has ended, or may not
         return False
 
 
-def _weigh_session(pid: int, nice: int) -> bool:
+def weigh_session(pid: int, nice: int) -> bool:
+    """Gives the session of a process a weight, as nice does a process. False where it was not taken. Raises OSError."""
     for _ in range(PATIENCE):
         try:
             Path(f"/proc/{pid}/autogroup").write_text(str(nice), "ascii")

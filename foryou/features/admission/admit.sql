@@ -2,7 +2,8 @@
 -- they say about a relation or a play's watch time.
 --
 -- Every statement is insert-only (no updates), which is why it is translated before mini-batch is switched on. Arrival is
--- the order of a partition; all of a person's events share one, so a replay gives the same verdicts.
+-- the order of a partition; all of a person's events share one, so a replay gives the same verdicts, but for two words on
+-- one relation that change places on their way between operators, of which one is just within the bound (docs/adr/0002).
 -- :lateness_ms is how late an event may be.
 
 -- view: accepted
