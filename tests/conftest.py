@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import pytest
 import typeguard
@@ -18,7 +18,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from foryou.service.scheduling import BEHIND, weigh_session
+from foryou.service.scheduling import BEHIND, session_weight, weigh_session
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
@@ -51,9 +51,10 @@ def _weigh_as_a_part(config: pytest.Config) -> None:
     """Where sessions are weighed, tests that run at once get no more than a stack or a night that one of them started,
     which all others would wait for in the end."""
     with suppress(OSError):
-        before = Path("/proc/self/autogroup").read_text("ascii").split()[-1]  # of "/autogroup-7 nice 0"
-        weigh_session(os.getpid(), BEHIND)
-        config.add_cleanup(lambda: weigh_session(os.getpid(), int(before)))
+        before = session_weight(os.getpid())
+        if before is not None:
+            weigh_session(os.getpid(), BEHIND)
+            config.add_cleanup(lambda: weigh_session(os.getpid(), before))
 
 
 # One folder, one process: the stack is there once, and a Spark with a lake takes a minute to make.

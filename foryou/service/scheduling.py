@@ -50,6 +50,15 @@ def stand_back(nice: int, pid: int = 0) -> bool:
         return False
 
 
+def session_weight(pid: int) -> int | None:
+    """The weight of the session of a process, as nice has it. Raises OSError.
+
+    None where it has none of its own: the kernel says nothing of the first session of a machine, nor weighs it.
+    """
+    said = Path(f"/proc/{pid}/autogroup").read_text("ascii").split()  # /autogroup-7 nice 0
+    return int(said[-1]) if said else None
+
+
 def weigh_session(pid: int, nice: int) -> bool:
     """Gives the session of a process a weight, as nice does a process. False where it was not taken. Raises OSError."""
     for _ in range(PATIENCE):

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from foryou.service.scheduling import BEHIND, stand_back, turn
+from foryou.service.scheduling import BEHIND, session_weight, stand_back, turn
 
 BURN = [sys.executable, "-c", "while True: pass"]
 TURN = list(turn(when_idle=True))
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
-
-
-def weight_of(pid):
-    return Path(f"/proc/{pid}/autogroup").read_text("ascii").split()[-1]
 
 
 def until(found, within_s=20.0):
@@ -46,7 +42,7 @@ def test_what_runs_when_idle_leads_a_session_of_the_lowest_weight():
         assert os.sched_getscheduler(burning.pid) == os.SCHED_IDLE
         assert os.getsid(burning.pid) == burning.pid != os.getsid(0)
         if AUTOGROUP.exists() and AUTOGROUP.read_text("ascii").strip() == "1":
-            assert weight_of(burning.pid) == "19"
+            assert session_weight(burning.pid) == 19
     finally:
         burning.kill()
         burning.wait()
@@ -83,14 +79,26 @@ def test_who_stands_further_back_stays_there_and_who_has_ended_is_no_error():
 def test_a_session_is_slowed_by_its_leader_only():
     if not Path("/proc/self/autogroup").exists():
         pytest.skip("this kernel weighs no sessions")
-    stands_back = "from foryou.service.scheduling import stand_back; stand_back(7)"
-    leads = f"""import subprocess, sys; weight = lambda: open("/proc/self/autogroup").read().split()[-1]
+    stands_back = "from foryou.service.scheduling import session_weight, stand_back; stand_back(7)"
+    leads = f"""import os, subprocess, sys
 subprocess.run([sys.executable, "-c", {stands_back!r}], check=True)
-print(weight())
-{stands_back}
-print(weight())"""
+{stands_back.partition(";")[0]}
+print(session_weight(os.getpid()))
+stand_back(7)
+print(session_weight(os.getpid()))"""
     # In a session of its own: the one that the machine started with has no weight to read.
     led = subprocess.run(
         [sys.executable, "-c", leads], check=True, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert led.stdout.split() == ["0", "7"]
+
+
+def test_the_first_session_of_a_machine_has_no_weight(monkeypatch):
+    """What continuous integration runs in: the kernel says nothing of it, and takes no weight for it."""
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda path, *_: {"/proc/7/autogroup": "", "/proc/8/autogroup": "/autogroup-3 nice -5\n"}[str(path)],
+    )
+    assert session_weight(7) is None
+    assert session_weight(8) == -5
