@@ -1,7 +1,6 @@
 """For every test: generated cases are not judged by the clock of a busy machine; threads may make loggers; some run
 at once, save those that share what is there once, and weigh no more than what they start; what was imported is not
-looked through again for garbage; Feast is not read by typeguard as it is imported; what libraries leave among temporary
-files goes with the run.
+looked through again for garbage; what libraries leave among temporary files goes with the run.
 """
 
 import gc
@@ -13,18 +12,15 @@ from contextlib import suppress
 from pathlib import PurePath
 
 import pytest
-import typeguard
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+import foryou.store  # noqa: F401 - before any test imports Feast
 from foryou.service.scheduling import BEHIND, session_weight, weigh_session
 
 settings.register_profile("foryou", deadline=None, print_blob=True)
 settings.load_profile("foryou")
-
-# Of Feast's four seconds of importing three are typeguard's, in every worker. The processes of the stack keep them.
-typeguard.typechecked = lambda target: target
 
 
 class _Loggers(dict):

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import foryou.store  # noqa: F401 - before Feast, which it spares most of its seconds
 from foryou.ranker.user_features import FeaturesUnavailable, FeatureValue, UserFeatures
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class FeastFeatures:
             try:
                 if not self._yaml.exists():
                     raise FileNotFoundError(f"{self._yaml.name} is not there yet: the store process writes it")
-                from feast import FeatureStore  # takes seconds: not before the door is open
+                from feast import FeatureStore  # takes a second: not before the door is open
                 from feast.repo_config import load_repo_config
 
                 config = load_repo_config(self._yaml.parent, self._yaml)

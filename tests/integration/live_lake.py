@@ -36,8 +36,8 @@ def catalogue():
     return generated.videos(APP, 45, NOW - 2 * DAY)
 
 
-def made(spark, folder, events, content=(), broken=()):
-    """A lake as the night leaves it, and what the collector accepted, with places."""
+def made(spark, folder, events, content=(), broken=(), views=VIEWS):
+    """A lake as the night leaves it, with tiles of some views, and what the collector accepted, with places."""
     lake = Lake(folder / "lake")
     lay_down(lake, "all", [*catalogue(), *content, *events], broken)
     path = lake.inbox / "all" / "part-0.parquet"
@@ -49,13 +49,13 @@ def made(spark, folder, events, content=(), broken=()):
     silver.refine(spark, lake)
     overwrite(clean(Silver.of(spark, lake, WANTED)), lake.clean, WANTED)
     rows = spark.read.format("delta").load(lake.clean)
-    for view in VIEWS.values():
+    for view in views.values():
         overwrite(tiles(view, rows), lake.tiles(view), WANTED)
-    return SimpleNamespace(lake=lake, accepted=list(placed(events, content)), batch=batch_of(spark, lake))
+    return SimpleNamespace(lake=lake, accepted=list(placed(events, content)), batch=batch_of(spark, lake, views))
 
 
-def batch_of(spark, lake):
-    return Batch.of(spark, lake, list(VIEWS.values()), WANTED)
+def batch_of(spark, lake, views=VIEWS):
+    return Batch.of(spark, lake, list(views.values()), WANTED)
 
 
 def placed(events, content=()):

@@ -29,7 +29,7 @@ from .lanes import until
 from .night_hashes import of_clickhouse, of_lake, of_store
 from .night_runs import NightRun
 
-SEEDS = [int(seed) for seed in os.environ.get("FORYOU_NIGHT_SEEDS", "3").split()]  # it kills twice; make drill has 30
+SEEDS = [int(seed) for seed in os.environ.get("FORYOU_NIGHT_SEEDS", "8").split()]  # amid the tiles; make drill has 30
 OFFSET = "2500"  # the test stack has 1000; no port of one is a port of the other
 PARTS = "kafka,registry,store,analytics"
 TODAY = days.day_of(time.time_ns() // 1_000_000)

@@ -237,13 +237,14 @@ def test_what_was_put_in_is_what_is_found_tile_by_tile(spark, troubled):
 
 
 def test_a_stream_with_all_that_goes_wrong_by_itself_is_explained(spark, tmp_path_factory):
+    views = TWO | {"user_activity_v1": VIEWS["user_activity_v1"]}  # whose tiles expire first
     events = generated.actions(APP, SEED, 2 * COUNT, NOW, people=60, catalogue=40)
-    lake = made(spark, tmp_path_factory.mktemp("natural"), list(events))
+    lake = made(spark, tmp_path_factory.mktemp("natural"), list(events), views=views)
     verdicts = admitted(lake.accepted)
     assert verdicts.late
     assert verdicts.duplicate
-    said, truth = tiles_of(verdicts.clean), tiles_of(oracle.admit(lake.accepted, ENDLESS).clean)
-    found = compare(speed_of(spark, verdicts, said), lake.batch, list(VIEWS.values()), WANTED, SOON)
+    said, truth = tiles_of(verdicts.clean, views), tiles_of(oracle.admit(lake.accepted, ENDLESS).clean, views)
+    found = compare(speed_of(spark, verdicts, said), lake.batch, list(views.values()), WANTED, SOON)
     told = reported(found)
     assert set(told) == changed(said, truth)
     assert set().union(*told.values()) <= {"late", "expired"}
@@ -277,7 +278,7 @@ def historic(spark, tmp_path_factory):
         for n, event in enumerate(past)
     ]
     late = past[0] | {"event_id": PAST_LATE, "received_at": NOW}
-    lake = made(spark, tmp_path_factory.mktemp("historic"), [*past, *seen, late])
+    lake = made(spark, tmp_path_factory.mktemp("historic"), [*past, *seen, late], views=TWO)
     lake.imported = {event["event_id"] for event in past}
     return lake
 

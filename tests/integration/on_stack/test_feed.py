@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
+from foryou.contract.topics import TOPICS
 from foryou.local import state as stack_state
 from foryou.local.home import Home
 from foryou.service.settings import Settings
@@ -20,6 +22,7 @@ from foryou.service.settings import Settings
 from ..lanes import until
 
 GENRES = 20
+SERVED = "feed.served.v1"
 VIDEOS = 1_000
 
 
@@ -55,6 +58,15 @@ class App:
                 for i in numbers
             )
         )
+
+    def logged(self) -> int:
+        """How many feeds Kafka has of all viewers."""
+        consumer = Consumer({"bootstrap.servers": self.settings.kafka, "group.id": "foryou-tests"})
+        try:
+            parts = range(TOPICS[SERVED].partitions)
+            return sum(consumer.get_watermark_offsets(TopicPartition(SERVED, part), timeout=10)[1] for part in parts)
+        finally:
+            consumer.close()
 
     def feed(self, viewer: str, limit: int = 10) -> dict[str, Any]:
         answer = self.ranker.get("/v1/feed", params={"user_id": f"{self.tag}-{viewer}", "limit": limit})
@@ -169,8 +181,9 @@ def test_a_removed_video_and_a_blocked_creator_are_gone_within_a_second(app):
 
 
 def test_no_page_repeats_a_video_across_a_kill_of_the_ranker(app):
+    before = app.logged()
     shown = [video for _ in range(5) for video in app.ids("carla", 50)]
-    time.sleep(0.1)
+    until("the pages are logged", lambda: app.logged() >= before + 5, every_s=0.01)
     app.kill("ranker")
     until("the feed answers", lambda: app.ranker.get("/healthz").status_code == 200)
     shown += [video for _ in range(5) for video in app.ids("carla", 50)]
