@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import psutil
 from backports import zstd
 
+from foryou.collector.admission import Admission
 from foryou.collector.door import Door
 from foryou.collector.doors import add_doors
 from foryou.collector.letters import Letters
@@ -37,6 +39,7 @@ from foryou.contract.schemas import schema
 from foryou.contract.seal import Seal
 from foryou.contract.secret_ring import new_ring
 from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
+from foryou.service.gate_settings import Memory, load
 from foryou.service.metrics import Metrics
 from foryou.service.testing import Answer, ask, known_keys
 from foryou.service.web import Router
@@ -44,6 +47,7 @@ from foryou.service.web import Router
 KEY = "fy_fuzz"
 NOW = 1_790_000_000_000
 WARM = 0.3  # of the run: caches and allocator pools fill; the slope is measured after it
+REMEMBERED = 1_024  # devices, people, ids: full before the slope is measured; what only fills is no leak
 MAX_SLOPE_MB = 16.0  # of growth per million bodies: the noise of an allocator, not a leak
 _TOPICS = [*(lane.value for lane in Lane), FLAGGED, REJECTED]
 
@@ -266,7 +270,8 @@ class Target:
         self.metrics, self.log = Metrics(), Nowhere()
         gate, ring = Gate(Identity(b"f" * 32)), new_ring()
         letters = Letters(Seal(lambda: ring, "dead letter"))
-        door = Door(known_keys({KEY: "fuzz"}), gate, self.log, self.metrics, letters, clock_ms=lambda: NOW)
+        admission = Admission(msgspec.structs.replace(load(), memory=Memory(REMEMBERED)))
+        door = Door(known_keys({KEY: "fuzz"}), gate, self.log, self.metrics, letters, admission, lambda: NOW)
         self.router = Router(self.metrics, self.log.waiting_for)
         add_doors(self.router, door)
 

@@ -16,7 +16,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-import foryou.store  # noqa: F401 - before any test imports Feast
+import foryou.service.feast_unread  # noqa: F401
 from foryou.service.scheduling import BEHIND, session_weight, weigh_session
 
 settings.register_profile("foryou", deadline=None, print_blob=True)

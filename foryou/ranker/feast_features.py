@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import foryou.store  # noqa: F401 - before Feast, which it spares most of its seconds
+import foryou.service.feast_unread  # noqa: F401
 from foryou.ranker.user_features import FeaturesUnavailable, FeatureValue, UserFeatures
 
 log = logging.getLogger(__name__)
