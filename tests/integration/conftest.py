@@ -25,10 +25,6 @@ from .clickhouse_tables import empty
 
 OFFSET = "1000"
 UP_S = 300.0
-# What lives for minutes spends most of them compiling: a TaskManager takes twenty thousand events in half of the
-# processor time that it needs with the second compiler, which is ahead only after two hundred thousand. The first one
-# alone has too little room for what Spark and Flink generate, unless it is told.
-QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 LAST = "test_stack.py"  # it kills and ends what the others stand on
 
 
@@ -60,7 +56,7 @@ class LocalStack:
     def up(self) -> float:
         """Starts it, waits until it is healthy, returns the seconds that this took."""
         begin = time.monotonic()
-        lifecycle.start(self.settings, self.environ | {"JDK_JAVA_OPTIONS": QUICK})
+        lifecycle.start(self.settings, self.environ)
         now = lifecycle.wait_ready(self.settings, UP_S)
         assert now is not None, (self.home.logs / "supervisor.log").read_text("utf-8")[-2000:]
         assert now.ready, {name: (part.phase, part.waiting_for, part.log) for name, part in now.parts.items()}
@@ -126,6 +122,8 @@ def engine(opened):
 
 # The night's own settings, for few rows: they are seconds of work, and compiling takes most of them. So Spark generates
 # no code, which is a fifth faster; that generated code writes the same rows is for test_night_killed.py to say.
+# The first compiler alone has too little room for what Spark generates, unless it is told.
+QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 FOR_FEW_ROWS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
