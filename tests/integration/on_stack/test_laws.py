@@ -35,7 +35,7 @@ from ..lanes import Lanes, until
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
 EVENTS = int(os.environ.get("FORYOU_LAW_EVENTS", "100000"))
 CATALOGUE = 1_000
-SETTLED_S = 240.0
+SETTLED_S = 600.0  # a slow machine takes a hundred thousand events in five minutes; a minute is usual
 Key = tuple[str, Any, int, int]  # entity, facet, tile_ms, tile_start
 
 
@@ -275,7 +275,7 @@ def tiles_of_the_lake(spark: Any, lake: Lake, settings: Settings, app_id: str) -
     return {view.full_name: spark_tiles.tiles(view, rows).toArrow() for view in VIEWS.values()}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_500)
 def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kill_in_the_middle_of_a_checkpoint(
     stack: Any, spark: Any, tmp_path: Path
 ) -> None:

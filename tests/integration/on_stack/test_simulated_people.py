@@ -48,6 +48,6 @@ def test_a_published_catalogue_is_not_published_again(stack):
 
 
 def test_a_like_is_read_through_feast_under_load(stack):
-    found = asyncio.run(measure(Stack.of(stack.settings), rate=300, seconds=5, probes=1, batch=10))
+    found = asyncio.run(measure(Stack.of(stack.settings), rate=300, seconds=5, probes=3, batch=10))
     assert found.complaints(bound_ms=5_000) == []
     assert found.fresh.count >= 3
