@@ -271,7 +271,7 @@ class Target:
         gate, ring = Gate(Identity(b"f" * 32)), new_ring()
         letters = Letters(Seal(lambda: ring, "dead letter"))
         admission = Admission(msgspec.structs.replace(load(), memory=Memory(REMEMBERED)))
-        door = Door(known_keys({KEY: "fuzz"}), gate, self.log, self.metrics, letters, admission, lambda: NOW)
+        door = Door(known_keys({KEY: "fuzz"}), gate, self.log, self.metrics, letters, admission, clock_ms=lambda: NOW)
         self.router = Router(self.metrics, self.log.waiting_for)
         add_doors(self.router, door)
 

@@ -79,12 +79,11 @@ def test_who_stands_further_back_stays_there_and_who_has_ended_is_no_error():
 def test_a_session_is_slowed_by_its_leader_only():
     if not Path("/proc/self/autogroup").exists():
         pytest.skip("this kernel weighs no sessions")
-    stands_back = "from foryou.service.scheduling import session_weight, stand_back; stand_back(7)"
-    leads = f"""import os, subprocess, sys
+    stands_back = "from foryou.service.scheduling import stand_back; stand_back(7)"
+    leads = f"""import os, subprocess, sys; from foryou.service.scheduling import session_weight
 subprocess.run([sys.executable, "-c", {stands_back!r}], check=True)
-{stands_back.partition(";")[0]}
 print(session_weight(os.getpid()))
-stand_back(7)
+{stands_back}
 print(session_weight(os.getpid()))"""
     # In a session of its own: the one that the machine started with has no weight to read.
     led = subprocess.run(

@@ -35,7 +35,7 @@ from ..lanes import Lanes, until
 SEED = int(os.environ.get("FORYOU_SEED", "7"))
 EVENTS = int(os.environ.get("FORYOU_LAW_EVENTS", "100000"))
 CATALOGUE = 1_000
-SETTLED_S = 600.0  # a slow machine takes a hundred thousand events in five minutes; a minute is usual
+SETTLED_S = 600.0  # against waiting for ever; a slow machine has needed more than four minutes
 Key = tuple[str, Any, int, int]  # entity, facet, tile_ms, tile_start
 
 
