@@ -39,6 +39,12 @@ _PLAIN = """
 """
 PLAIN = frozenset(_PLAIN.split())
 
+# Shows values that an UPDATE took out of rows, for as long as they lie on the disk.
+UNPATCHED = frozenset({"apply_patch_parts"})
+
+# It remembers by the names of parts where a condition was false, and an UPDATE makes it true under the same name.
+_NO_CACHE = {"use_query_condition_cache": "0"}
+
 # What a query may cost, and how far a client may raise it; 0 (no limit) is no value for it.
 LIMITS = {
     "max_execution_time": (60, 300),
@@ -70,7 +76,7 @@ class Access:
 
     def settings(self, ask: Ask, user: str) -> dict[str, str]:
         """The settings that the engine gets. Raises QueryError for what this user may not do or ask for."""
-        settings = {name: str(default) for name, (default, _) in LIMITS.items()} | dict(ask.settings)
+        settings = {name: str(default) for name, (default, _) in LIMITS.items()} | _NO_CACHE | dict(ask.settings)
         for name, value in (*settings.items(), *settings_named(ask.sql, LIMITS).items()):
             if name in LIMITS:
                 _bounded(name, value)
@@ -78,7 +84,7 @@ class Access:
             return settings
         if settings.pop("readonly", "2") not in ("1", "2"):
             raise QueryError(164, "READONLY", "Cannot modify 'readonly' setting in readonly mode.")
-        if theirs := sorted(settings.keys() & self.texts):
+        if theirs := sorted(settings.keys() & (self.texts | UNPATCHED)):
             raise QueryError(452, "SETTING_CONSTRAINT_VIOLATION", f"Setting {theirs[0]} is not for {ANALYST}.")
         if not ask.statement.reads:
             raise QueryError(164, "READONLY", f"{ANALYST}: Cannot execute query in readonly mode.")
@@ -89,7 +95,7 @@ class Access:
         """Raises QueryError where the analyst's statement reaches for what is not theirs. `sql`: as it was sent, or as
         the engine writes it, which reads some of it in ways of its own."""
         refuse_outside(sql, self.outside | TELLING)
-        refuse_settings(sql, self.texts)
+        refuse_settings(sql, self.texts | UNPATCHED)
         refuse_tables(sql, STAGED, ask.params)
         refuse_paths(sql, self.paths, ask.database, ask.params)
 

@@ -104,8 +104,8 @@ class Nightly:
         if each.keeps:
             self._engine.query(statement(f"{each.table}_keep"), params=bound, settings=_BULK)
             self._engine.query(statement("replaced_mark"), params={**bound, "table": each.table})
-        if self._hiding is not None:
-            self._hiding.in_staged(each.table, each.nightly)
+        if self._hiding is not None and self._hiding.in_staged(each.table, each.nightly):
+            self._hiding.settle(each.nightly, wait=True)  # what is patched cannot take another's place
         for name in each.rollups:
             params = {"target": f"{name}_nightly", "source": each.nightly}
             self._engine.query(statement(name), params=params, settings=_BULK)

@@ -148,6 +148,8 @@ def test_a_function_that_is_new_in_an_engine_is_outside():
     [
         ("SELECT 1", "dialect=prql"),
         ("SELECT 1 SETTINGS filter = 'x'", ""),
+        ("SELECT 1 FROM t SETTINGS apply_patch_parts = 0", ""),
+        ("SELECT 1", "apply_patch_parts=0"),
         ("SELECT 1 FROM t SETTINGS max_threads = 1, `filter` = 'x'", ""),
         ("SELECT 1 FROM (SELECT 1 SETTINGS additional_table_filters = {'t': '1'})", ""),
     ],

@@ -2,18 +2,23 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from foryou.analytics.access import ANALYST, Access
 from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
+from foryou.analytics.errors import QueryError
 from foryou.analytics.loader.loader import SERVED
 from foryou.analytics.loader.source import MemorySource, SourceUnavailableError
 from foryou.analytics.nightly import Nightly
+from foryou.analytics.request import parse
 from foryou.service.gate_settings import ConsentTable
 from foryou.service.metrics import Metrics
 from tests.integration.clickhouse_tables import empty
+from tests.integration.lanes import until
 from tests.integration.test_analytics_tables import (
     DAY,
     ENCODE,
@@ -113,6 +118,99 @@ def test_who_withdraws_is_taken_out_of_what_lies_there_and_who_agrees_again_is_i
     assert numbers(engine, "SELECT count(), countIf(user_key = 'person1') FROM events") == [(101, 1)]
 
 
+def test_nobody_waits_for_the_turn_and_what_a_range_brings_meanwhile_is_hidden_when_it_ends(engine, tmp_path):
+    withheld, turn = Withheld(), threading.RLock()
+    hider = Hider(Hiding(engine, withheld), turn, Metrics())
+    load(engine, topic_of([rich(number, user_key=[SHE, HE][number % 2]) for number in range(100)]), tmp_path)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with turn:  # a range is under way, its rows are staged
+            withheld.apply(word(SHE, ""))
+            assert elsewhere.submit(hider.step).result() > 0
+            assert (texts(engine, WHOSE), numbers(engine, LINKS)) == (["", HE], [(0,)])
+            load(engine, topic_of([rich(number, user_key=SHE) for number in range(100, 110)]), tmp_path / "range")
+            assert numbers(engine, "SELECT countIf(user_key = 'person1') FROM events") == [(10,)]
+        assert elsewhere.submit(hider.step, 5.0).result() > 0
+    assert (texts(engine, WHOSE), hider.step()) == (["", HE], 0.0)
+    assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(110, 60)]
+
+
+def test_behind_a_hundred_thousand_events_it_takes_no_second(engine, tmp_path):
+    withheld, turn = Withheld(), threading.RLock()
+    hiding = Hiding(engine, withheld)
+    source = topic_of([rich(number, user_key=f"person{number % 50}") for number in range(100_000)])
+    loader = loader_of(engine, source, tmp_path, hiding=hiding, turn=turn, batch_records=50_000)
+    hider = Hider(hiding, turn, Metrics())
+    loader.start()
+    loader.step()
+    hers = "SELECT count() FROM events WHERE user_key = 'person1'"
+    assert numbers(engine, hers) == [(1_000,)]
+    with ThreadPoolExecutor(1) as elsewhere:
+        hider.start()
+        second = elsewhere.submit(loader.step)
+        until("a range is under way", lambda: not _free(turn), 5, every_s=0.001)
+        withheld.apply(word(SHE, ""))
+        began = seen = time.monotonic()
+        while not second.done() or time.monotonic() - seen < 0.5:
+            if numbers(engine, hers) != [(0,)]:
+                seen = time.monotonic()
+        assert second.result() == 50_000
+    hider.stop()
+    hider.join()
+    print(f"withdrawn amid a range of 50,000 → in no row: {(seen - began) * 1_000:.0f} ms")
+    assert seen - began < 1.0
+    assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(100_000, 2_000)]
+
+
+def _free(turn):
+    if mine := turn.acquire(blocking=False):
+        turn.release()
+    return mine
+
+
+def test_a_plan_that_waited_is_added_without_who_has_withdrawn_since(engine, tmp_path):
+    class Stopped(Hiding):
+        def in_staged(self, table, staged):
+            raise QueryError(210, "NETWORK_ERROR", "away")
+
+    withheld, source = Withheld(), topic_of([rich(number, user_key=[SHE, HE][number % 2]) for number in range(10)])
+    loader = loader_of(engine, source, tmp_path, hiding=Stopped(engine, withheld))
+    loader.start()
+    with pytest.raises(QueryError):
+        loader.step()
+    withheld.apply(word(SHE, ""))
+    loader_of(engine, source, tmp_path, hiding=Hiding(engine, withheld)).start()
+    assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(10, 5)]
+    assert texts(engine, WHOSE) == ["", HE]
+
+
+def test_who_asked_before_counts_right_after(engine, tmp_path):
+    """The engine remembers which parts hold no row of a condition."""
+    ask = parse("", {}, b"SELECT count() FROM events WHERE user_key = ''")
+    settings = Access("", frozenset(), {}).settings(ask, ANALYST)
+    load(engine, topic_of([rich(number, user_key=SHE) for number in range(10)]), tmp_path)
+    assert engine.query(ask.sql, settings=settings).text == "0\n"
+    Hider(Hiding(engine, withheld_of(word(SHE, ""))), threading.RLock(), Metrics()).step()
+    assert engine.query(ask.sql, settings=settings).text == "10\n"
+
+
+def test_old_values_leave_the_disk_too(engine, tmp_path):
+    withheld = Withheld()
+    hider = Hider(Hiding(engine, withheld), threading.RLock(), Metrics(), settle_s=0.0)
+    load(engine, topic_of([rich(number, user_key=SHE) for number in range(10)]), tmp_path)
+    pages = MemorySource(topic_id=f"topic{next(MADE)}")
+    pages.append(ENCODE_FEED(feed(1) | {"user_key": SHE}))
+    load(engine, pages, tmp_path / "served", of=SERVED)
+    withheld.apply(word(SHE, ""))
+    hider.step()
+    hers = "(SELECT count() FROM {} WHERE user_key != '')"
+    behind = f"SELECT {hers.format('events')} + {hers.format('served')}"
+    unpatched = {"apply_patch_parts": "0"}
+    assert engine.query(behind).text == "0\n"
+    assert engine.query(behind, settings=unpatched).text == "13\n"
+    hider.step()
+    until("the rows are written anew", lambda: engine.query(behind, settings=unpatched).text == "0\n", 20)
+
+
 def test_the_night_says_what_the_loader_says_and_brings_nobody_back(engine, tmp_path):
     words = word(SHE, "ads"), word(HE, "analytics")
     rows = [rich(number, user_key=[SHE, HE][number % 2]) for number in range(60)]
@@ -128,7 +226,8 @@ def test_the_night_says_what_the_loader_says_and_brings_nobody_back(engine, tmp_
     )
     publish(tmp_path / "publish", "served", [feed(1) | {"user_key": SHE}], files=1)
     hiding = Hiding(engine, withheld_of(*words))
-    Nightly(engine, tmp_path / "publish", threading.RLock(), hiding=hiding).replace(DAY, NOON + HOUR)
+    for _ in range(2):
+        Nightly(engine, tmp_path / "publish", threading.RLock(), hiding=hiding).replace(DAY, NOON + HOUR)
     assert (texts(engine, WHOSE), numbers(engine, LINKS)) == (["", HE], [(0,)])
     assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(70, 35)]
     assert numbers(engine, "SELECT people, events FROM daily_active_people") == [(1, 70)]
@@ -156,9 +255,9 @@ def test_what_an_import_says_of_consent_counts_too(engine, tmp_path):
 def test_nothing_is_loaded_while_it_is_not_known_who_consents(engine, tmp_path):
     lacks = "the end of events.account.v1"
     loader = loader_of(engine, topic_of([event(1)]), tmp_path, hiding=Hiding(engine, Withheld(None, lambda: lacks)))
-    loader.start()
-    with pytest.raises(SourceUnavailableError, match=lacks):
-        loader.step()
+    for way in (loader.start, loader.step):
+        with pytest.raises(SourceUnavailableError, match=lacks):
+            way()
     assert numbers(engine, "SELECT count() FROM events") == [(0,)]
 
 
@@ -168,8 +267,6 @@ def test_a_hider_that_fails_tries_again(engine, tmp_path):
             raise engine_error
 
         insert = query
-
-    from foryou.analytics.errors import QueryError
 
     engine_error = QueryError(241, "MEMORY_LIMIT_EXCEEDED", "no room")
     withheld = Withheld()

@@ -119,13 +119,13 @@ class Loader:
 
     def start(self) -> None:
         """Looks at the topic, finishes what was under way, and reads on from there."""
+        self._refuse_when_consents_are_unknown()
         topic_id, held = self._source.describe()
         self.finish()
         self._progress, remarks = start(self._progress, topic_id, held)
         for remark in remarks:
             log.warning("the topic is not as it was left", extra={"topic": self._feed.topic, "remark": remark})
         if self._progress.plan is not None:
-            self._refuse_when_consents_are_unknown()
             self._load(self._source.fetch_range(self._progress.plan.ranges), self._progress.plan)
         self._file.save(self._progress)
         self._source.start(self._progress.next)
@@ -201,13 +201,14 @@ class Loader:
         self._truncate(self._feed.planned)
         settings = {name: _ONE_BLOCK[name] for name in _ONE_BLOCK if name != "max_threads"}
         self._engine.query(statement(self._feed.plan), settings=settings)
-        if self._hiding is not None:
-            self._hiding.in_staged(self._feed.table, self._feed.planned)
-        self._truncate(self._feed.read)  # in it, people are not hidden
+        self._truncate(self._feed.read)
         return int(self._engine.query("SELECT count() FROM {t:Identifier}", params={"t": self._feed.planned}).text)
 
     def _add(self, plan: Plan) -> None:
-        """`planned` into the tables, each insert at most once per plan."""
+        """`planned` into the tables, each insert at most once per plan. Who is hidden is asked last: a plan may have
+        waited for long."""
+        if self._hiding is not None:
+            self._hiding.in_staged(self._feed.table, self._feed.planned)
         for name, params in self._feed.adds:
             settings = {**_ONE_BLOCK, "insert_deduplication_token": f"{self._feed.topic}|{plan.token}"}
             self._engine.query(statement(name), params=params, settings=settings)
