@@ -42,9 +42,6 @@ PLAIN = frozenset(_PLAIN.split())
 # Shows values that an UPDATE took out of rows, for as long as they lie on the disk.
 UNPATCHED = frozenset({"apply_patch_parts"})
 
-# It remembers by the names of parts where a condition was false, and an UPDATE makes it true under the same name.
-_NO_CACHE = {"use_query_condition_cache": "0"}
-
 # What a query may cost, and how far a client may raise it; 0 (no limit) is no value for it.
 LIMITS = {
     "max_execution_time": (60, 300),
@@ -76,7 +73,7 @@ class Access:
 
     def settings(self, ask: Ask, user: str) -> dict[str, str]:
         """The settings that the engine gets. Raises QueryError for what this user may not do or ask for."""
-        settings = {name: str(default) for name, (default, _) in LIMITS.items()} | _NO_CACHE | dict(ask.settings)
+        settings = {name: str(default) for name, (default, _) in LIMITS.items()} | dict(ask.settings)
         for name, value in (*settings.items(), *settings_named(ask.sql, LIMITS).items()):
             if name in LIMITS:
                 _bounded(name, value)

@@ -8,13 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foryou.analytics.access import ANALYST, Access
 from foryou.analytics.consent import ACCOUNTS, Hider, Hiding, Withheld
 from foryou.analytics.errors import QueryError
 from foryou.analytics.loader.loader import SERVED
 from foryou.analytics.loader.source import MemorySource, SourceUnavailableError
 from foryou.analytics.nightly import Nightly
-from foryou.analytics.request import parse
 from foryou.service.gate_settings import ConsentTable
 from foryou.service.metrics import Metrics
 from tests.integration.clickhouse_tables import empty
@@ -181,16 +179,6 @@ def test_a_plan_that_waited_is_added_without_who_has_withdrawn_since(engine, tmp
     loader_of(engine, source, tmp_path, hiding=Hiding(engine, withheld)).start()
     assert numbers(engine, "SELECT count(), countIf(user_key = '') FROM events") == [(10, 5)]
     assert texts(engine, WHOSE) == ["", HE]
-
-
-def test_who_asked_before_counts_right_after(engine, tmp_path):
-    """The engine remembers which parts hold no row of a condition."""
-    ask = parse("", {}, b"SELECT count() FROM events WHERE user_key = ''")
-    settings = Access("", frozenset(), {}).settings(ask, ANALYST)
-    load(engine, topic_of([rich(number, user_key=SHE) for number in range(10)]), tmp_path)
-    assert engine.query(ask.sql, settings=settings).text == "0\n"
-    Hider(Hiding(engine, withheld_of(word(SHE, ""))), threading.RLock(), Metrics()).step()
-    assert engine.query(ask.sql, settings=settings).text == "10\n"
 
 
 def test_old_values_leave_the_disk_too(engine, tmp_path):
