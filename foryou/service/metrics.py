@@ -87,8 +87,12 @@ _FORWARDER = (
     _counter("foryou_forwarder_lost_frames_total", "Frames of the log (posts) that went bad: acknowledged, and lost."),
     _gauge("foryou_forwarder_behind_bytes", "Bytes of the log that Kafka does not have yet."),
     _gauge("foryou_forwarder_kafka_up", "1 while Kafka answers, else 0."),
-    _gauge("foryou_forwarder_residence_behind_bytes", "The same of a residence elsewhere.", "residence"),
-    _gauge("foryou_forwarder_residence_kafka_up", "1 while that residence's Kafka answers, else 0.", "residence"),
+    _gauge(
+        "foryou_forwarder_residence_behind_bytes",
+        "The same of who carries a residence elsewhere, or accounts.",
+        "residence",
+    ),
+    _gauge("foryou_forwarder_residence_kafka_up", "1 while their Kafka answers, else 0.", "residence"),
 )
 _STORE = (
     _counter("foryou_store_tiles_total", "Tile records read from the feature topics.", "view"),

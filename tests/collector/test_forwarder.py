@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from foryou.collector.forward import checkpoint
-from foryou.collector.forward.__main__ import share_of
+from foryou.collector.forward.__main__ import shares
 from foryou.collector.forward.forwarder import ASIDE_KEEP_S, Forwarder
 from foryou.collector.forward.testing import MemoryKafka
 from foryou.collector.log.disk_log import DiskLog
@@ -16,7 +16,7 @@ from foryou.collector.log.segments import ASIDE, segments
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.schemas import schema
-from foryou.contract.topics import REJECTED, TOPICS
+from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
 from foryou.service.gate_settings import Elsewhere, ResidencyTable
 from foryou.service.metrics import Metrics
 
@@ -308,27 +308,32 @@ EU = ResidencyTable({}, {"DE": "eu"}, {"eu": Elsewhere(suffix=".eu")})
 ABROAD = ResidencyTable({"demo": "eu"}, {}, {"eu": Elsewhere(kafka="far:1")})
 
 
+def share_of(residency, name):
+    return next(share for share in shares(residency) if share.name == name)
+
+
 class Divided(Bench):
     """A log that two share: home's Kafka, and another for those who live in the EU. Odd numbers do."""
 
     def __init__(self, folder):
         self.abroad, self.residency = MemoryKafka(), EU
         super().__init__(folder)
-        self.foreign = self.start_abroad()
+        self.others = self.start_others()
 
     def start(self, **changes):
         return super().start(**{"share": share_of(self.residency, "home"), **changes})
 
-    def start_abroad(self):
-        home, self.kafka = self.kafka, self.abroad
-        try:
-            return self.start(share=share_of(self.residency, "eu"))
-        finally:
-            self.kafka = home
+    def start_others(self):
+        home, others = self.kafka, {}
+        for share in shares(self.residency)[1:]:
+            self.kafka = self.abroad if share.name.startswith("eu") else home
+            others[share.name] = self.start(share=share)
+        self.kafka = home
+        return others
 
     def restart(self, residency):
         self.residency = residency
-        self.forwarder, self.foreign = self.start(), self.start_abroad() if residency.to else None
+        self.forwarder, self.others = self.start(), self.start_others()
 
     def take(self, count, **changes):
         log = DiskLog(self.folder, Metrics(), **changes)
@@ -345,10 +350,12 @@ class Divided(Bench):
 
     def forward(self, abroad=True):
         super().forward()
-        if abroad and self.foreign is not None:
-            home, self.forwarder = self.forwarder, self.foreign
-            super().forward()
-            self.forwarder = home
+        home = self.forwarder
+        for name, other in self.others.items():
+            if abroad or not name.startswith("eu"):
+                self.forwarder = other
+                super().forward()
+        self.forwarder = home
 
     def sent_abroad(self):
         return [int(DECODE(value)["video_id"]) for _, _, value in self.abroad.taken]
@@ -377,7 +384,7 @@ def test_a_residence_that_is_away_holds_up_nobody_and_loses_nothing(divided):
         divided.now_s += 600 * MINUTE
         divided.forward()
     assert divided.sent() == list(range(0, 20, 2))
-    assert (divided.forwarder.waiting_for(), divided.foreign.waiting_for()) == ([], ["kafka"])
+    assert (divided.forwarder.waiting_for(), divided.others["eu"].waiting_for()) == ([], ["kafka"])
     assert checkpoint.load(divided.folder, checkpoint.name_of("eu")).waiting_for == ["kafka"]
 
     divided.abroad.up, divided.abroad.fail_after = True, None
@@ -446,5 +453,67 @@ def test_bytes_that_are_no_record_are_set_aside_once(divided):
     assert [path.suffix for path in (divided.folder / ASIDE).iterdir()] == [".bad"]
 
 
-def test_of_a_log_that_nobody_shares_no_record_is_looked_at_twice():
-    assert share_of(ResidencyTable({}, {}, {}), "home") is None
+ALONE = ResidencyTable({}, {}, {})
+ACCOUNT = Lane.ACCOUNT.value
+
+
+def word(number, **more):
+    row = {"event_id": f"w{number}", "app_id": "demo", "event_type": "consent_changed", "user_key": "uk"}
+    return LogRecord(ACCOUNT, "demo|uk", {**row, "event_time": number, "received_at": 2, **more})
+
+
+def append(folder, *posts):
+    log = DiskLog(folder, Metrics(), segment_bytes=700)
+
+    async def all_of_them():
+        for post in posts:
+            await log.append(post)
+
+    asyncio.run(all_of_them())
+    log.close()
+
+
+def words(kafka):
+    return [DECODE(value)["event_time"] for topic, _, value in kafka.taken if topic.startswith(ACCOUNT)]
+
+
+def test_accounts_wait_for_no_event_that_was_taken_before_them_and_go_once(divided):
+    divided.restart(ALONE)
+    append(divided.folder, *([event(number)] for number in range(30)), [event(30), word(1)], [word(2), word(3)])
+    before = divided.forwarder, divided.others
+    divided.forwarder = divided.others["home.accounts"]
+    Bench.forward(divided)
+    assert (words(divided.kafka), divided.sent()) == ([1, 2, 3], [])
+    divided.forwarder, divided.others = before
+    divided.forward()
+    assert (words(divided.kafka), divided.sent()) == ([1, 2, 3], list(range(31)))
+    for _ in range(2):
+        divided.now_s += 11 * MINUTE
+        divided.forward()
+    assert len(segments(divided.folder)) == 1
+
+
+def test_a_segment_stays_until_its_accounts_are_in_kafka(divided):
+    divided.restart(ALONE)
+    append(divided.folder, *([word(number), event(number)] for number in range(30)))
+    there, divided.others = segments(divided.folder), {}
+    for _ in range(3):
+        divided.now_s += 11 * MINUTE
+        divided.forward()
+    assert (divided.sent(), segments(divided.folder)) == (list(range(30)), there)
+
+
+def test_an_account_lives_where_its_person_does(divided):
+    append(divided.folder, [word(1, region="DE"), word(2), word(3, region="de")])
+    divided.forward()
+    assert (words(divided.kafka), words(divided.abroad)) == ([2], [1, 3])
+    assert {topic for topic, _, _ in divided.abroad.taken} == {f"{ACCOUNT}.eu"}
+
+
+def test_whoever_carries_what_together_they_carry_all_and_nothing_twice():
+    for residency in (ALONE, EU, ABROAD):
+        names = [share.name for share in shares(residency)]
+        assert names == [name for each in ("home", *residency.to) for name in (each, f"{each}.accounts")]
+        carried = [topic for share in shares(residency) for topic in share.topics]
+        assert sorted(carried) == sorted([*NAMES, FLAGGED] * (len(names) // 2))
+        assert set(shares(residency)[0].beside) == set(names[1:])

@@ -3,7 +3,8 @@
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from foryou.collector.forward.forwarder import Forwarder, Share
 from foryou.collector.forward.sender import KafkaSender
 from foryou.collector.log.segments import LogInUse, lock
 from foryou.contract.codec import Record
+from foryou.contract.events import Lane
 from foryou.contract.residence import HOME, INTAKE
 from foryou.service import logs
 from foryou.service.gate_settings import ResidencyTable
@@ -20,6 +22,8 @@ from foryou.service.serving import serve
 from foryou.service.settings import Settings
 from foryou.service.web import Router
 
+ACCOUNT = Lane.ACCOUNT.value
+_ACCOUNTS = ".accounts"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -33,11 +37,13 @@ def main() -> None:
     except (ValueError, LogInUse) as error:
         sys.exit(f"foryou.collector.forward: {error}")
     metrics = Metrics()
-    home, *elsewhere = (Carrier(settings, residency, name, metrics) for name in (HOME, *residency.to))
-    carriers = (home, *elsewhere)
+    carriers = [Carrier(settings, residency, share, metrics) for share in shares(residency)]
+    home, *others = carriers
 
     def detail() -> Mapping[str, Any]:
-        return {"residences": {each.name: each.waiting_for() for each in elsewhere}} if elsewhere else {}
+        lacks = {each.name: each.waiting_for() for each in others}
+        residences = {name: lacks[name] for name in residency.to}
+        return ({"residences": residences} if residences else {}) | {"accounts": lacks[accounts_of(HOME)]}
 
     def start(_: object) -> None:
         for each in carriers:
@@ -60,11 +66,11 @@ class Carrier:
     A residence whose Kafka is away holds up nobody else; the log keeps what it lacks.
     """
 
-    def __init__(self, settings: Settings, residency: ResidencyTable, name: str, metrics: Metrics) -> None:
-        there = residency.to.get(name)
+    def __init__(self, settings: Settings, residency: ResidencyTable, share: Share, metrics: Metrics) -> None:
+        there = residency.to.get(share.name.removesuffix(_ACCOUNTS))
         kafka = (there and there.kafka) or settings.kafka
-        self.name = name
-        self._encoders = Encoders((there and there.registry) or settings.registry_url, INTAKE)
+        self.name = share.name
+        self._encoders = Encoders((there and there.registry) or settings.registry_url, share.topics or INTAKE)
         self._forwarder = Forwarder(
             settings.log_folder,
             lambda: KafkaSender(kafka, self._forwarder.stopping),
@@ -73,9 +79,9 @@ class Carrier:
             keep_s=settings.log_keep_s,
             quota_bytes=settings.log_quota_mb << 20,
             boot=BOOT.read_text("ascii").strip(),
-            share=share_of(residency, name),
+            share=share,
         )
-        self._thread = threading.Thread(target=_run, args=(self._forwarder,), name=f"forward {name}", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(self._forwarder,), name=f"forward {self.name}", daemon=True)
         self.waiting_for, self.join = self._forwarder.waiting_for, self._thread.join
 
     def start(self) -> None:
@@ -89,18 +95,31 @@ class Carrier:
         self._forwarder.stop()
 
 
-def share_of(residency: ResidencyTable, name: str) -> Share | None:
-    """What of the log is carried to `name`; None: everything, since nobody lives elsewhere."""
-    if not residency.to:
-        return None
-    rules = residency.rules()
+def accounts_of(residence: str) -> str:
+    """The name of who carries a residence's accounts; no residence has a dot in its name."""
+    return residence + _ACCOUNTS
+
+
+def shares(residency: ResidencyTable) -> list[Share]:
+    """Who carries what; home first. Of each residence the accounts have a carrier of their own: a consent that is
+    withdrawn must not wait for the hundred thousand events that were taken before it."""
+    names = (HOME, *residency.to)
+    everyone = tuple(name for each in names for name in (each, accounts_of(each)))
+    return [share for name in names for share in _shares_of(residency, name, everyone)]
+
+
+def _shares_of(residency: ResidencyTable, name: str, everyone: tuple[str, ...]) -> Iterator[Share]:
+    there, rules = residency.to.get(name), residency.rules()
 
     def mine(record: Record) -> bool:
         return rules.of(record) == name
 
-    there = residency.to.get(name)
-    beside = tuple(residency.to) if there is None else ()
-    return Share(name, mine, there.suffix if there else "", residency.fingerprint, beside)
+    common = Share(
+        mine=mine if residency.to else None, suffix=there.suffix if there else "", rules=residency.fingerprint
+    )
+    beside = everyone[1:] if name == HOME else (accounts_of(name),)
+    yield replace(common, name=name, topics=frozenset(INTAKE) - {ACCOUNT}, beside=beside)
+    yield replace(common, name=accounts_of(name), topics=frozenset({ACCOUNT}), seldom=True)
 
 
 def _run(forwarder: Forwarder) -> None:

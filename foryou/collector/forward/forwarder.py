@@ -43,13 +43,16 @@ MANY = 200  # posts in a round, or half a window of bytes: there is more behind 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of the log a forwarder carries: the records for which `mine` holds (None: all), under their topic's name
-    with `suffix`. `rules` tells one way of dividing the log from another; `beside` are the checkpoints of the others.
+    """What of the log a forwarder carries: the records of `topics` for which `mine` holds (None: all), under their
+    topic's name with `suffix`. Of `seldom` topics a post is decoded only if it names one. `rules` tells one way of
+    dividing the log from another; `beside` are the names of others who share it.
 
-    The one at home looks after the log: it deletes what all have, and keeps what is in no record at all.
+    The one called home looks after the log: it deletes what all have, and keeps what is in no record at all.
     """
 
-    residence: str = HOME
+    name: str = HOME
+    topics: frozenset[str] | None = None
+    seldom: bool = False
     mine: Callable[[Record], bool] | None = None
     suffix: str = ""
     rules: str = ""
@@ -58,12 +61,12 @@ class Share:
     @property
     def file(self) -> str:
         """The name of its checkpoint."""
-        return checkpoints.NAME if self.residence == HOME else checkpoints.name_of(self.residence)
+        return checkpoints.NAME if self.name == HOME else checkpoints.name_of(self.name)
 
     @property
     def resend(self) -> str:
         """The name of the file that asks for everything once more."""
-        return checkpoints.RESEND if self.residence == HOME else f"{checkpoints.RESEND}.{self.residence}"
+        return checkpoints.RESEND if self.name == HOME else f"{checkpoints.RESEND}.{self.name}"
 
 
 class Forwarder:
@@ -89,8 +92,9 @@ class Forwarder:
         self._keep_s, self._clock_s = keep_s, clock_s
         self._crowded_bytes = int(CROWDED * quota_bytes)
         self._metrics = metrics
-        self._at_home = self._share.residence == HOME
-        told = {} if self._at_home else {"residence": self._share.residence}
+        self._at_home = self._share.name == HOME
+        told = {} if self._at_home else {"residence": self._share.name}
+        self._named = [name.encode() for name in self._share.topics or ()] if self._share.seldom else []
         kind = "" if self._at_home else "residence_"
         self._behind = metrics.gauge(f"foryou_forwarder_{kind}behind_bytes", **told)
         self._up = metrics.gauge(f"foryou_forwarder_{kind}kafka_up", **told)
@@ -210,14 +214,18 @@ class Forwarder:
 
     def _send(self, piece: Piece, sender: Sender, encoders: Mapping[str, Encoder]) -> None:
         """Sends a piece of a segment, waits until Kafka has it, and remembers that."""
-        mine, suffix = self._share.mine, self._share.suffix
+        topics, mine, suffix = self._share.topics, self._share.mine, self._share.suffix
         sent: dict[str, int] = {}
         for found in piece.found:
             if isinstance(found, Bad):
                 self._keep_bad(piece.segment, found)
                 continue
             self._count_missing(piece.segment, found)
+            if self._named and not any(name in found.payload for name in self._named):
+                continue
             for record in self._records(piece.segment, found):
+                if topics is not None and record.topic not in topics:
+                    continue
                 if mine is not None and not mine(record.record):
                     continue
                 value = self._encode(record, encoders)
