@@ -68,9 +68,8 @@ def _serve(settings: Settings, engine: Engine, law: Law) -> int:
     people = _People(settings, law, metrics)
     people.withheld.read(publish / ACCOUNTS)
     hiding = Hiding(engine, people.withheld)
-    hider = Hider(hiding, turn, metrics)
     loaders = [_loader(settings, feed, engine, metrics, turn, hiding) for feed in (EVENTS, SERVED)]
-    threads = [_Thread(loader) for loader in loaders]
+    threads = [*map(_Thread, loaders), _Thread(Hider(hiding, turn, metrics))]
 
     def finish() -> None:
         for loader in loaders:
@@ -91,18 +90,15 @@ def _serve(settings: Settings, engine: Engine, law: Law) -> int:
 
     def stop() -> None:
         people.follower.stop()
-        hider.stop()
         for thread in threads:
-            thread.loader.stop()
+            thread.work.stop()
         door.close()
         for thread in threads:
             thread.join()
-        hider.join()
         engine.close()
 
     def begin() -> None:
         people.follower.start()
-        hider.start()
         for thread in threads:
             thread.start()
 
@@ -135,18 +131,19 @@ def _loader(
 
 
 class _Thread(threading.Thread):
-    """A loader's thread. Without its loader the process must not live on: it is started anew, with its plan."""
+    """A loader's or the hider's thread. Without them the process must not live on: it is started anew, a loader with
+    its plan."""
 
-    def __init__(self, loader: Loader) -> None:
-        super().__init__(name="loader")
-        self.loader = loader
+    def __init__(self, work: Loader | Hider) -> None:
+        super().__init__(name=type(work).__name__.lower())
+        self.work = work
         self.failed = False
 
     def run(self) -> None:
         try:
-            self.loader.run()
+            self.work.run()
         except Exception:
-            log.exception("the loader failed")
+            log.exception("%s failed", self.name)
             self.failed = True
             signal.raise_signal(signal.SIGTERM)
 

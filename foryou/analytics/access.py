@@ -16,8 +16,8 @@ _ALSO_ANALYST = frozenset({"", "default", ANALYST})
 
 # What lies there for a moment, before it is one of the tables: keys of people who withhold them are among it.
 _STAGED = """
-    withheld events_read events_planned events_nightly served_read served_planned served_nightly minutes_nightly
-    hours_nightly days_nightly trends_nightly parity_nightly
+    withheld withheld_staged events_read events_planned events_nightly served_read served_planned served_nightly
+    minutes_nightly hours_nightly days_nightly trends_nightly parity_nightly
 """
 STAGED = frozenset(_STAGED.split())
 

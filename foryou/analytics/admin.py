@@ -11,6 +11,7 @@ from foryou.analytics import request
 from foryou.analytics.access import WRITER, Access
 from foryou.analytics.engine import Engine
 from foryou.analytics.errors import QueryError
+from foryou.analytics.loader.source import SourceUnavailableError
 from foryou.analytics.nightly import Nightly, NothingToReplaceError, row_hash
 from foryou.service.problem import Problem
 from foryou.service.web import Request, Response, Router, json_response
@@ -70,5 +71,8 @@ async def _in_thread(run: Callable[[], Any]) -> Any:
     except NothingToReplaceError as error:
         told = "let the nightly run publish the day first"
         raise Problem(404, "Not found", str(error), "day", told, reason="not_published") from error
+    except SourceUnavailableError as error:
+        told = "send it again when /healthz says ok"
+        raise Problem(503, "Not available", f"waiting for {error}", remedy=told, reason="unavailable") from error
     except QueryError as error:
         raise Problem(502, "ClickHouse error", str(error)[:2_000], reason=error.name.lower()) from error

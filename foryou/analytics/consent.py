@@ -36,9 +36,10 @@ ACCOUNTS = "accounts"  # the lake's folder of account events: those of imports n
 AT_ONCE = 200_000  # people hidden by one statement
 LOOK_S = 0.05
 RETRY_S = 1.0
-SETTLE_S = 30.0  # old values lie on the disk for so long, and the rewriting
-SHARE = 4  # a pass over the tables is followed by a pause of so many times its length
-_SYNC = {"mutations_sync": "1"}
+SETTLE_S = 30.0  # old values lie on the disk for so long, and until they are written anew
+SHARE = 4  # a pass that repeats another comes so many times its length after it
+LAID, STAGED = "withheld", "withheld_staged"  # tables: who is hidden, for the moment of a statement
+_WAIT, _DO_NOT_WAIT = {"mutations_sync": "1"}, {"mutations_sync": "0"}
 Person = tuple[str, str]  # app_id, user_key
 
 
@@ -93,11 +94,11 @@ class Withheld:
 
 
 class Hiding:
-    """Takes people out of rows. Safe to use from several threads: there is one list of people in the database."""
+    """Takes people out of rows. Safe to use from several threads; of staged rows, by whoever has the turn."""
 
     def __init__(self, engine: Engine, withheld: Withheld) -> None:
         self._engine, self.withheld = engine, withheld
-        self._list = threading.Lock()
+        self._locks = {people: threading.Lock() for people in (LAID, STAGED)}
 
     def in_staged(self, table: str, staged: str) -> int:
         """Hides whoever does not consent in `staged`, which has the columns of `table`; returns how many people."""
@@ -105,90 +106,120 @@ class Hiding:
             return 0
         answer = self._engine.query(statement(f"{table}_people"), params={"table": staged}, format="JSONCompactEachRow")
         people = self.withheld.among(tuple(json.loads(line)) for line in answer.data.splitlines())
-        self.hide(people, table, staged)
+        self._hide(people, table, staged, STAGED)
         return len(people)
 
-    def hide(self, people: Iterable[Person], table: str, where: str | None = None) -> None:
-        """Hides these people in a table, or in another one with its columns."""
+    def hide(self, people: Iterable[Person], table: str) -> None:
+        """Hides these people in a table. Whoever asks after it sees it done."""
+        self._hide(people, table, table, LAID)
+
+    def settle(self, table: str, *, wait: bool) -> None:
+        """Has the rows written anew that were hidden in `table`; a staged day must `wait` for that before it is put in
+        place."""
+        self._engine.query(
+            statement("apply_patches"), params={"table": table}, settings=_WAIT if wait else _DO_NOT_WAIT
+        )
+
+    def _hide(self, people: Iterable[Person], table: str, where: str, listed: str) -> None:
         lines = [json.dumps(person) for person in people]
         if not lines:
             return
-        with self._list:
-            self._forget()  # of a pass that was killed
+        with self._locks[listed]:
+            self._forget(listed)  # of a pass that was killed
             try:
-                head = "INSERT INTO withheld (app_id, user_key)"
+                head = f"INSERT INTO {listed} (app_id, user_key)"
                 self._engine.insert(head, "\n".join(lines).encode(), format="JSONCompactEachRow")
                 for sql in split(statement(f"{table}_hide")):
-                    self._engine.query(sql, params={"table": where or table}, settings=_SYNC)
+                    self._engine.query(sql, params={"table": where, "people": listed}, settings=_WAIT)
             finally:
-                self._forget()
+                self._forget(listed)
 
-    def settle(self, table: str, *, wait: bool) -> None:
-        """Writes the rows anew that `hide` has changed: of staged ones a day can be made only then, and `wait` must be.
-        Else the engine does it when it can."""
-        self._engine.query(statement("apply_patches"), params={"table": table}, settings=_SYNC if wait else None)
-
-    def _forget(self) -> None:
-        self._engine.query("TRUNCATE TABLE withheld")
+    def _forget(self, listed: str) -> None:
+        self._engine.query("TRUNCATE TABLE {t:Identifier}", params={"t": listed})
 
 
-class Hider(threading.Thread):
+class Hider:
     """Hides who has withdrawn in what lies in the tables.
 
     At once, whoever has the turn. A range, or the night's day, that was under way then may bring rows that were staged
     before the word: passes follow, with pauses, until one of them is in the hider's own turn.
     """
 
-    def __init__(self, hiding: Hiding, turn: threading.RLock, metrics: Metrics, *, settle_s: float = SETTLE_S) -> None:
-        super().__init__(name="hider", daemon=True)
-        self._hiding, self._turn, self._metrics, self._settle_s = hiding, turn, metrics, settle_s
+    def __init__(
+        self, hiding: Hiding, turn: threading.RLock, metrics: Metrics, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._hiding, self._turn, self._metrics, self._clock_s = hiding, turn, metrics, clock_s
         self._stopping = threading.Event()
         self._open: dict[Person, float] = {}  # hidden, but a range may bring more of them
+        self._news_at = self._again_at = 0.0  # no pass of either kind before: tables are also there to be read
         self._settle_at: float | None = None
 
     def stop(self) -> None:
-        """Ends the thread after the pass at hand."""
+        """Ends `run` after the pass at hand."""
         self._stopping.set()
 
     def run(self) -> None:
         """Until `stop`."""
-        pause_s = LOOK_S
-        while not self._stopping.wait(0.0 if self._open else pause_s):
-            pause_s = max(LOOK_S, SHARE * self.step(pause_s))
+        while not self._stopping.wait(0.0 if self._open else LOOK_S):
+            try:
+                self.step(LOOK_S)
+            except QueryError as error:
+                log.warning("people cannot be hidden; trying again", extra={"reason": str(error)[:500]})
+                self._stopping.wait(RETRY_S)
 
-    def step(self, patience_s: float = 0.0) -> float:
-        """One pass, if somebody is to be hidden; returns how many seconds it took. One that follows another waits up to
-        `patience_s` for the turn."""
+    def step(self, patience_s: float = 0.0) -> None:
+        """Hides who is news, and whoever was hidden before it was the hider's turn; waits for that up to `patience_s`.
+        Raises QueryError; nobody is forgotten by it."""
+        if self._hiding.withheld.waiting_for() is not None:
+            return  # a later word may say the opposite
         mine = bool(self._open) and self._turn.acquire(timeout=patience_s)
-        began = time.monotonic()
         try:
-            news = self._hiding.withheld.take_news()
-            self._open = {**news, **self._open}
-            if not self._open:
-                self._settle_when_due(began)
-                return 0.0
-            mine = mine or self._turn.acquire(blocking=False)
-            for table in TABLES:
-                self._hiding.hide(self._open, table)
-                self._metrics.counter("foryou_analytics_hidden_total", table=table).inc(len(news))
-            if self._settle_at is None:
-                self._settle_at = began + self._settle_s
-            if mine:
-                done = time.monotonic() - min(self._open.values())
-                self._metrics.histogram("foryou_analytics_hide_seconds").observe(done)
-                self._open = {}
-        except QueryError as error:
-            log.warning("people cannot be hidden; trying again", extra={"reason": str(error)[:500]})
-            self._hiding.withheld.put_back(self._open)
-            self._open = {}
-            return RETRY_S / SHARE
+            if self._clock_s() >= self._news_at:
+                self._hide_news()
+            if self._open and (mine or self._clock_s() >= self._again_at):
+                self._hide_again()
+                if mine:
+                    self._open = {}
         finally:
             if mine:
                 self._turn.release()
-        return time.monotonic() - began
+        self._settle_when_due()
 
-    def _settle_when_due(self, now: float) -> None:
-        if self._settle_at is None or now < self._settle_at:
+    def _hide_news(self) -> None:
+        news = self._hiding.withheld.take_news()
+        if not news:
+            return
+        began = self._clock_s()
+        try:
+            for table in PATCHED:
+                self._patch(news, table)
+                self._metrics.counter("foryou_analytics_hidden_total", table=table).inc(len(news))
+        except QueryError:
+            self._hiding.withheld.put_back(news)
+            raise
+        self._open = {**news, **self._open}
+        now = self._clock_s()
+        self._metrics.histogram("foryou_analytics_hide_seconds").observe(now - min(news.values()))
+        self._news_at, self._again_at = now + (now - began), now + SHARE * (now - began)
+
+    def _hide_again(self) -> None:
+        began = self._clock_s()
+        people = self._hiding.withheld.among(self._open)  # who has agreed meanwhile is in what comes
+        self._open = {person: self._open[person] for person in people}
+        for table in PATCHED:
+            self._patch(people, table)
+        for table in set(TABLES) - set(PATCHED):
+            self._hiding.hide(people, table)
+        now = self._clock_s()
+        self._again_at = now + SHARE * (now - began)
+
+    def _patch(self, people: Iterable[Person], table: str) -> None:
+        if self._settle_at is None:
+            self._settle_at = self._clock_s() + SETTLE_S
+        self._hiding.hide(people, table)
+
+    def _settle_when_due(self) -> None:
+        if self._settle_at is None or self._clock_s() < self._settle_at:
             return
         for table in PATCHED:
             self._hiding.settle(table, wait=False)

@@ -83,15 +83,16 @@ class Nightly:
     def replace(self, day: date, cut_off: int) -> dict[str, int]:
         """Replaces every table that has a folder of the day; returns table → rows of the day afterwards.
 
-        `cut_off`: UTC ms; batch is complete for what was received before. Raises NothingToReplaceError, QueryError.
+        `cut_off`: UTC ms; batch is complete for what was received before. Raises NothingToReplaceError, QueryError,
+        and what `finish` does.
         """
         found = [(each, folder) for each in PUBLISHED if (folder := self._folder(each, day)).is_dir()]
         if not found:
             raise NothingToReplaceError(f"there is no {self._publish}/<table>/day={day}")
         with self._turn:
-            self._finish()
             if self._hiding is not None:
                 self._hiding.withheld.read(self._publish / ACCOUNTS)
+            self._finish()
             return {each.table: self._one(each, folder, day, cut_off) for each, folder in found}
 
     def _folder(self, each: Published, day: date) -> Path:

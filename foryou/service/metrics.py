@@ -85,7 +85,7 @@ _FORWARDER = (
     _counter("foryou_forwarder_unwanted_total", "Records that fit no schema or no topic; set aside.", "topic"),
     _counter("foryou_forwarder_bad_bytes_total", "Bytes of the log that no frame is in; set aside."),
     _counter("foryou_forwarder_lost_frames_total", "Frames of the log (posts) that went bad: acknowledged, and lost."),
-    _gauge("foryou_forwarder_behind_bytes", "Bytes of the log that Kafka does not have yet."),
+    _gauge("foryou_forwarder_behind_bytes", "Bytes of the log that Kafka does not have yet, accounts apart."),
     _gauge("foryou_forwarder_kafka_up", "1 while Kafka answers, else 0."),
     _gauge(
         "foryou_forwarder_residence_behind_bytes",

@@ -16,7 +16,7 @@ from foryou.collector.log.segments import ASIDE, segments
 from foryou.contract.codec import Decoder, Encoder
 from foryou.contract.events import Lane
 from foryou.contract.schemas import schema
-from foryou.contract.topics import FLAGGED, REJECTED, TOPICS
+from foryou.contract.topics import REJECTED, TOPICS
 from foryou.service.gate_settings import Elsewhere, ResidencyTable
 from foryou.service.metrics import Metrics
 
@@ -510,10 +510,45 @@ def test_an_account_lives_where_its_person_does(divided):
     assert {topic for topic, _, _ in divided.abroad.taken} == {f"{ACCOUNT}.eu"}
 
 
+def test_a_record_of_no_topic_that_we_know_is_set_aside_and_not_passed_over(divided):
+    divided.restart(ALONE)
+    append(divided.folder, [event(1)], [LogRecord("events.new.v1", "demo|uk", {})])
+    divided.forward()
+    assert divided.metrics.value("foryou_forwarder_unwanted_total", topic="events.new.v1") == 1
+    assert [path.suffix for path in (divided.folder / ASIDE).iterdir()] == [".unwanted"]
+
+
+def test_who_asks_for_all_once_more_gets_accounts_once_more_and_not_twice(divided):
+    append(divided.folder, [word(1, region="DE"), word(2)])
+    divided.forward()
+    (divided.folder / checkpoint.RESEND).touch()
+    divided.forward()
+    divided.forward()
+    assert (words(divided.kafka), words(divided.abroad)) == ([2, 2], [1, 1])
+
+
+def test_accounts_that_have_not_begun_anew_keep_what_they_will_send(divided):
+    """The machine was started anew; home is quicker, and the log is crowded."""
+    divided.restart(ALONE)
+    accounts = share_of(ALONE, "home.accounts")
+    divided.forwarder, divided.others = divided.start(boot="one"), {"": divided.start(share=accounts, boot="one")}
+    append(divided.folder, *([word(number), event(number)] for number in range(9)))
+    divided.forward()
+    there = segments(divided.folder)
+    divided.forwarder, divided.others = divided.start(boot="another", quota_bytes=1), {}
+    divided.now_s += 11 * MINUTE
+    divided.forward()
+    assert segments(divided.folder) == there
+    divided.others = {"": divided.start(share=accounts, boot="another")}
+    divided.forward()
+    divided.forward()
+    assert len(segments(divided.folder)) == 1 and words(divided.kafka) == [*range(9), *range(9)]
+
+
 def test_whoever_carries_what_together_they_carry_all_and_nothing_twice():
     for residency in (ALONE, EU, ABROAD):
         names = [share.name for share in shares(residency)]
         assert names == [name for each in ("home", *residency.to) for name in (each, f"{each}.accounts")]
-        carried = [topic for share in shares(residency) for topic in share.topics]
-        assert sorted(carried) == sorted([*NAMES, FLAGGED] * (len(names) // 2))
+        split = [(share.only, share.but) for share in shares(residency)]
+        assert split == [("", ACCOUNT), (ACCOUNT, "")] * (len(names) // 2)
         assert set(shares(residency)[0].beside) == set(names[1:])

@@ -143,7 +143,8 @@ class Loader:
         return len(records)
 
     def finish(self) -> None:
-        """Adds what is staged, if something is. The nightly replacement calls it first, in its turn."""
+        """Adds what is staged, if something is. The nightly replacement calls it first, in its turn. Raises
+        SourceUnavailableError while it is not known who consents, and QueryError."""
         with self._turn:
             if self._progress.plan is not None and self._progress.plan.staged:
                 self._add(self._progress.plan)
@@ -207,6 +208,7 @@ class Loader:
     def _add(self, plan: Plan) -> None:
         """`planned` into the tables, each insert at most once per plan. Who is hidden is asked last: a plan may have
         waited for long."""
+        self._refuse_when_consents_are_unknown()
         if self._hiding is not None:
             self._hiding.in_staged(self._feed.table, self._feed.planned)
         for name, params in self._feed.adds:

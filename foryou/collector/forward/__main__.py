@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foryou.collector.encoders import Encoders
+from foryou.collector.forward.checkpoint import ACCOUNTS, accounts_of
 from foryou.collector.forward.forwarder import Forwarder, Share
 from foryou.collector.forward.sender import KafkaSender
 from foryou.collector.log.segments import LogInUse, lock
@@ -23,7 +24,6 @@ from foryou.service.settings import Settings
 from foryou.service.web import Router
 
 ACCOUNT = Lane.ACCOUNT.value
-_ACCOUNTS = ".accounts"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -42,8 +42,9 @@ def main() -> None:
 
     def detail() -> Mapping[str, Any]:
         lacks = {each.name: each.waiting_for() for each in others}
+        accounts = {name: lacks[accounts_of(name)] for name in (HOME, *residency.to)}
         residences = {name: lacks[name] for name in residency.to}
-        return ({"residences": residences} if residences else {}) | {"accounts": lacks[accounts_of(HOME)]}
+        return {"accounts": accounts} | ({"residences": residences} if residences else {})
 
     def start(_: object) -> None:
         for each in carriers:
@@ -67,10 +68,11 @@ class Carrier:
     """
 
     def __init__(self, settings: Settings, residency: ResidencyTable, share: Share, metrics: Metrics) -> None:
-        there = residency.to.get(share.name.removesuffix(_ACCOUNTS))
+        there = residency.to.get(share.name.removesuffix(ACCOUNTS))
+        topics = [name for name in INTAKE if name == share.only or (not share.only and name != share.but)]
         kafka = (there and there.kafka) or settings.kafka
         self.name = share.name
-        self._encoders = Encoders((there and there.registry) or settings.registry_url, share.topics or INTAKE)
+        self._encoders = Encoders((there and there.registry) or settings.registry_url, topics)
         self._forwarder = Forwarder(
             settings.log_folder,
             lambda: KafkaSender(kafka, self._forwarder.stopping),
@@ -95,11 +97,6 @@ class Carrier:
         self._forwarder.stop()
 
 
-def accounts_of(residence: str) -> str:
-    """The name of who carries a residence's accounts; no residence has a dot in its name."""
-    return residence + _ACCOUNTS
-
-
 def shares(residency: ResidencyTable) -> list[Share]:
     """Who carries what; home first. Of each residence the accounts have a carrier of their own: a consent that is
     withdrawn must not wait for the hundred thousand events that were taken before it."""
@@ -117,9 +114,10 @@ def _shares_of(residency: ResidencyTable, name: str, everyone: tuple[str, ...]) 
     common = Share(
         mine=mine if residency.to else None, suffix=there.suffix if there else "", rules=residency.fingerprint
     )
-    beside = everyone[1:] if name == HOME else (accounts_of(name),)
-    yield replace(common, name=name, topics=frozenset(INTAKE) - {ACCOUNT}, beside=beside)
-    yield replace(common, name=accounts_of(name), topics=frozenset({ACCOUNT}), seldom=True)
+    home = name == HOME
+    tells = (accounts_of(name), *(residency.to if home else ()))
+    yield replace(common, name=name, but=ACCOUNT, beside=everyone[1:] if home else (), tells=tells)
+    yield replace(common, name=accounts_of(name), only=ACCOUNT)
 
 
 def _run(forwarder: Forwarder) -> None:

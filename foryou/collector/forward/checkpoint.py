@@ -11,11 +11,17 @@ import msgspec
 
 NAME = "forwarded.json"
 RESEND = "resend"  # a file of this name asks the forwarder to send all that is kept once more
+ACCOUNTS = ".accounts"
 
 
 def name_of(residence: str) -> str:
-    """The file of a residence elsewhere."""
+    """The file of another one than the forwarder at home."""
     return f"forwarded.{residence}.json"
+
+
+def accounts_of(residence: str) -> str:
+    """The name of who carries a residence's accounts; no residence has a dot in its name."""
+    return residence + ACCOUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,20 +43,22 @@ MANY = 200  # posts in a round, or half a window of bytes: there is more behind 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of the log a forwarder carries: the records of `topics` for which `mine` holds (None: all), under their
-    topic's name with `suffix`. Of `seldom` topics a post is decoded only if it names one. `rules` tells one way of
-    dividing the log from another; `beside` are the names of others who share it.
+    """What of the log a forwarder carries: the records for which `mine` holds (None: all), under their topic's name
+    with `suffix`; `only` those of one topic (a post that does not name it is not decoded), or all `but` those of one.
+    `rules` tells one way of dividing the log from another; `beside` are the names of all others who share it, `tells`
+    of those who send again all that is kept when this one is asked to.
 
     The one called home looks after the log: it deletes what all have, and keeps what is in no record at all.
     """
 
     name: str = HOME
-    topics: frozenset[str] | None = None
-    seldom: bool = False
+    only: str = ""
+    but: str = ""
     mine: Callable[[Record], bool] | None = None
     suffix: str = ""
     rules: str = ""
     beside: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -70,7 +72,7 @@ class Share:
 
 
 class Forwarder:
-    """One log, one Kafka; several share a log when records live in several. `connect` opens a session (raises Away);
+    """One log, one Kafka; several share a log, each with its own `share`. `connect` opens a session (raises Away);
     `encoders` is None until the registry answers.
     """
 
@@ -94,7 +96,6 @@ class Forwarder:
         self._metrics = metrics
         self._at_home = self._share.name == HOME
         told = {} if self._at_home else {"residence": self._share.name}
-        self._named = [name.encode() for name in self._share.topics or ()] if self._share.seldom else []
         kind = "" if self._at_home else "residence_"
         self._behind = metrics.gauge(f"foryou_forwarder_{kind}behind_bytes", **told)
         self._up = metrics.gauge(f"foryou_forwarder_{kind}kafka_up", **told)
@@ -177,6 +178,7 @@ class Forwarder:
     def _again(self) -> None:
         self._checkpoint = replace(self._checkpoint, segment="", offset=0)
         self._done_s.clear()
+        self._save(force=True)  # whoever deletes what all have goes by it
 
     def _forward(self, sender: Sender, encoders: Mapping[str, Encoder], until: Callable[[], bool]) -> None:
         tail = Tail(self._folder, self._start())
@@ -214,17 +216,18 @@ class Forwarder:
 
     def _send(self, piece: Piece, sender: Sender, encoders: Mapping[str, Encoder]) -> None:
         """Sends a piece of a segment, waits until Kafka has it, and remembers that."""
-        topics, mine, suffix = self._share.topics, self._share.mine, self._share.suffix
+        only, but, mine, suffix = self._share.only, self._share.but, self._share.mine, self._share.suffix
+        named = only.encode()
         sent: dict[str, int] = {}
         for found in piece.found:
             if isinstance(found, Bad):
                 self._keep_bad(piece.segment, found)
                 continue
             self._count_missing(piece.segment, found)
-            if self._named and not any(name in found.payload for name in self._named):
+            if named not in found.payload:
                 continue
             for record in self._records(piece.segment, found):
-                if topics is not None and record.topic not in topics:
+                if record.topic == but or (only and record.topic != only):
                     continue
                 if mine is not None and not mine(record.record):
                     continue
@@ -326,7 +329,7 @@ class Forwarder:
             self._delete(there, min(self._needed(there), default=place.segment), now_s)
         if not (self._folder / self._share.resend).exists():
             return False
-        for name in self._share.beside:  # before the word is taken away: a kill must not lose it
+        for name in self._share.tells:  # before the word is taken away: a kill must not lose it
             (self._folder / f"{checkpoints.RESEND}.{name}").touch()
         (self._folder / self._share.resend).unlink()
         log.warning("asked to send all that is kept once more", extra=self._told)
@@ -337,8 +340,13 @@ class Forwarder:
         """The first segment that each of those who share the log may still have to read."""
         for name in (HOME, *self._share.beside):
             told = self._checkpoint if name == HOME else checkpoints.load(self._folder, checkpoints.name_of(name))
-            place = self._place(there, told) if told.rules == self._share.rules else None
+            begins_anew = told.boot != self._boot or self._asked(name)
+            place = self._place(there, told) if told.rules == self._share.rules and not begins_anew else None
             yield place.segment if place is not None else 0
+
+    def _asked(self, name: str) -> bool:
+        """Whether another one has still to hear that it shall send all once more."""
+        return name != HOME and (self._folder / f"{checkpoints.RESEND}.{name}").exists()
 
     def _delete(self, there: list[Segment], needed: int, now_s: float) -> None:
         too_many = bytes_in(self._folder) - self._crowded_bytes
