@@ -290,6 +290,8 @@ def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kil
     lanes.send(events[:half])
     kill_taskmanager_in_the_middle_of_a_checkpoint(stack)
     lanes.send(events[half:])  # repeats of the first half are in here: duplicates across the restart
+    beside = ThreadPoolExecutor(1)  # Spark takes what was sent into a lake while Flink judges it
+    tiles = beside.submit(tiles_of_the_lake, spark, Lake(tmp_path / "lake"), stack.settings, app_id)
     videos = {video["video_id"]: video for video in generated.videos(app_id, CATALOGUE, now_ms)}
     expected = oracle.admit((blended(event, videos) for event in events), LATENESS_BOUND_MS)
     until("every accepted event has a verdict", lambda: verdicts.poll() >= len(events) + probes, within_s=SETTLED_S)
@@ -300,11 +302,10 @@ def test_flink_and_spark_equal_the_oracle_after_duplicates_late_events_and_a_kil
     assert verdicts.ids("events.late.v1") == sorted(event["event_id"] for event in expected.late)
     assert expected.duplicate and expected.late and any(row["cancels_time"] for row in expected.clean)
 
-    with ThreadPoolExecutor(1) as beside:  # Spark takes the topics into a lake while Python counts
-        tiles = beside.submit(tiles_of_the_lake, spark, Lake(tmp_path / "lake"), stack.settings, app_id)
-        wanted = counted_by_the_oracle(expected.clean, verdicts)
-        the_store_equals(wanted, stack.settings, app_id)
-        wrong = wrong_in_spark(tiles.result(), wanted)
+    wanted = counted_by_the_oracle(expected.clean, verdicts)
+    the_store_equals(wanted, stack.settings, app_id)
+    wrong = wrong_in_spark(tiles.result(), wanted)
+    beside.shutdown()
     assert not wrong, f"seed {SEED}: {len(wrong)} of Spark's tiles differ, among them\n" + "\n".join(wrong[:5])
     scanner = Scanner(stack.settings.kafka)
     try:  # an update written as tombstone and value would make a tile vanish for a moment, and lose its version
