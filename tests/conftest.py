@@ -58,6 +58,7 @@ SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
 LONGEST = (
     "tests/integration/test_night_killed.py",
     "tests/integration/test_parity.py",
+    "tests/integration/test_embeddings.py",
     "tests/integration/test_state_bounds.py",
     "tests/collector/test_forwarder.py",
     "tests/local/test_supervisor.py",
