@@ -58,19 +58,20 @@ SHARED = ("tests/integration/on_stack", "tests/integration/on_lake")
 LONGEST = (
     "tests/integration/test_night_killed.py",
     "tests/integration/test_parity.py",
-    "tests/integration/test_embeddings.py",
     "tests/integration/test_state_bounds.py",
     "tests/collector/test_forwarder.py",
     "tests/local/test_supervisor.py",
 )
 FIRST = (*SHARED, *LONGEST)
+# One Spark, one process: half a minute of processor is what a Spark takes to be quick.
+WITH = {"tests/integration/test_embeddings.py": "tests/integration/test_parity.py"}
 
 
 def turn_of(nodeid: str) -> str:
     """What is tested in one process, one after the other: a folder that shares something, else a module."""
     module = nodeid.partition("::")[0]
     folder = str(PurePath(module).parent)
-    return folder if folder in SHARED else module
+    return folder if folder in SHARED else WITH.get(module, module)
 
 
 class _LongestFirst(LoadScopeScheduling):

@@ -166,7 +166,8 @@ def trouble(tally: Tally, evening: Evening) -> list[str]:
         found.append(f"{tally.unsure:,} events were sent without an answer: the books may differ by as many")
     if tally.feed_failures:
         found.append(f"{tally.feed_failures:,} feeds were not answered")
-    if evening.likes.share(evening.likes.after) <= evening.likes.share(evening.likes.before):
+    likes = evening.likes
+    if likes.fallback is None and likes.share(likes.after) <= likes.share(likes.before):
         found.append("ten likes in a category did not bring more of it to the next page")
     return found
 
@@ -181,6 +182,8 @@ def warnings(tally: Tally, evening: Evening) -> list[str]:
         for name, count in tally.fallbacks.items()
         if name != NOT_PERSONALISED
     ]
+    if evening.likes.fallback is not None:
+        found.append(f"the page after ten likes was answered by a fallback, which knows none: {evening.likes.fallback}")
     if percentiles(evening.freshness_ms).p99 > FRESH_ENOUGH_MS:
         found.append(f"the p99 of freshness is over {FRESH_ENOUGH_MS} ms")
     return found

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from foryou.cli.demonstration import Evening, trouble, warnings
 from foryou.cli.probes import Shown, TenLikes
 from foryou.cli.report import WIDTH, Latencies, Report, counts_of, save, show
 from foryou.cli.topic_ends import Ends
 from foryou.simulator.arms import Arms, Enjoyment
+from foryou.simulator.people import Diary
 from foryou.simulator.percentiles import percentiles
 from foryou.simulator.tally import Counted, Lanes, Others, Tally, equations
 
@@ -104,3 +106,12 @@ def test_only_what_a_run_added_counts():
     more = {"events.action.v1": 110, "events.context.v1": 103, "events.flagged.v1": 101, "events.clean.v1": 113}
     after = Ends({**before.records, **more})
     assert after.since(before) == Lanes(accepted=14, rejected=0, clean=13, duplicate=0, late=0, flagged=1)
+
+
+def test_a_page_by_a_fallback_promised_nothing_and_is_told():
+    same = page("calm")
+    for fallback, wrong in ((None, True), ("features_late", False)):
+        likes = TenLikes("street-food", same, same, 97.0, 106.0, fallback)
+        evening = Evening(Diary(), [20.0], likes)
+        assert any("ten likes" in each for each in trouble(Tally(), evening)) == wrong
+        assert any("features_late" in each for each in warnings(Tally(), evening)) == (not wrong)

@@ -17,7 +17,9 @@ from foryou.local.kafka import all_topics
 from foryou.local.lifecycle import CannotStart, start
 from foryou.local.process_id import alive
 from foryou.local.registry import register, subjects
+from foryou.service.settings import Settings
 
+from ..conftest import LocalStack
 from ..lanes import until
 
 pytestmark = pytest.mark.timeout(600)
@@ -173,21 +175,23 @@ def test_after_a_kill_of_everything_up_brings_it_all_back_and_counts_nothing_twi
     until("the sixth like", lambda: likes(stack, user) == 6)
 
 
-def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(stack):
-    if stack.borrowed:
-        pytest.skip("a borrowed stack stays up")
-    os.kill(stack.state.supervisor.pid, signal.SIGKILL)
-    until("its end", lambda: not alive(stack.state.supervisor), 10)
-    assert stack.processes, "the others outlive it"
-    stack.down()
-    assert stack.processes == []
+def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(tmp_path):
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("FORYOU_")}
+    environ = ours | {"FORYOU_HOME": str(tmp_path / "home"), "FORYOU_PORT_OFFSET": "1200", "FORYOU_ONLY": "kafka"}
+    small = LocalStack(Settings.load(environ), environ, borrowed=False)
+    try:
+        small.up()
+        os.kill(small.state.supervisor.pid, signal.SIGKILL)
+        until("its end", lambda: not alive(small.state.supervisor), 10)
+        assert small.processes, "the others outlive it"
+    finally:
+        small.down()
+    assert small.processes == []
 
 
-def test_down_ends_every_process_and_up_starts_warm(stack):
+def test_down_ends_every_process(stack):
     if stack.borrowed:
         pytest.skip("a borrowed stack stays up")
-    if not stack.processes:
-        print(f"\nwarm up: {stack.up():.0f} s")
     assert stack.down() >= 8
     assert stack.processes == []
 
