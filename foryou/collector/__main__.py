@@ -1,6 +1,5 @@
 """The collector's process: `python -m foryou.collector`. It needs neither Kafka nor the registry to acknowledge."""
 
-import gc
 import os
 import resource
 import sys
@@ -53,9 +52,6 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a phone that is there holds a connection
     sys.setswitchinterval(SWITCH_S)
-    gc.collect()
-    gc.freeze()  # what is there now stays: no collection has to look at it
-    gc.set_threshold(5_000, 200, 50)  # 2 ms at a time; ten times as many are 16 ms in which nobody is answered
     port, listening = settings.ports["collector"], settings.listening("collector")
     serve(router, settings.host, port, stop=log.close, listening=listening)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import foryou.service.feast_unread  # noqa: F401
 from foryou.ranker.user_features import FeaturesUnavailable, FeatureValue, UserFeatures
+from foryou.service import garbage
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class FeastFeatures:
                 self._opened = (store, store.get_feature_service(SERVICE))
                 self._read("", "")  # opens the files, so that the first viewer does not wait for it
                 self._note(None)
+                garbage.quieten()
                 log.info("features are open", extra={"seconds": round(time.monotonic() - started, 2)})
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, the feed answers from trends meanwhile

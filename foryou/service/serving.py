@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvloop
 
+from foryou.service import garbage
 from foryou.service.http1 import Server
 from foryou.service.web import Router
 
@@ -74,6 +75,7 @@ def serve(
     listening: Listening | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. `start` runs in the loop before the first request, `stop` after the last one."""
+    garbage.quieten()
     uvloop.run(_serve(app, host, port, start, stop, listening or Listening()))
 
 

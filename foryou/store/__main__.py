@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -15,7 +14,7 @@ import uvicorn
 
 from foryou.contract.codec import Registry
 from foryou.features.definitions import VIEWS
-from foryou.service import logs
+from foryou.service import garbage, logs
 from foryou.service.metrics import Metrics
 from foryou.service.settings import Settings
 from foryou.store.door import Door
@@ -76,9 +75,7 @@ def _serve(settings: Settings, rows: Rows) -> int:
     follower = RegistryFollower(store, registry_path(settings), rows)
     permits = Permits(settings.secrets().callers, settings.host)
     door = Door(store, lambda: follower.known, rows, VIEWS, lambda: writer.waiting_for, metrics, now_ms, permits)
-    gc.collect()
-    gc.freeze()  # what is there now stays, and rows hold no cycles: a look at all of them stops everybody
-    gc.set_threshold(50_000, 20, 50)
+    garbage.quieten()
     server = _Server(
         uvicorn.Config(
             door,
