@@ -4,7 +4,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(f"foryou.collector: {error}")
 
     def detail() -> Mapping[str, Any]:
-        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000, gate.residency.to)
+        behind = behind_for(settings.log_folder, time.time_ns() // 1_000_000)
         return {**log.detail(), "waiting_for": [*log.waiting_for(), *behind]}
 
     body_s, guard = gate.connections.body_s, Guard(gate, metrics)
@@ -56,22 +56,17 @@ def main() -> None:
     serve(router, settings.host, port, stop=log.close, listening=listening)
 
 
-def behind_for(folder: Path, now_ms: int, residences: Iterable[str] = ()) -> list[str]:
+def behind_for(folder: Path, now_ms: int) -> list[str]:
     """What keeps acknowledged events from Kafka: told on /healthz, though the collector is well without it."""
-    told = checkpoint.load(folder)
-    if abs(now_ms - told.at_ms) >= SILENT_MS:
+    told = checkpoint.load_all(folder)
+    fresh = {name: each.waiting_for for name, each in told.items() if abs(now_ms - each.at_ms) < SILENT_MS}
+    if HOME not in fresh:
         return ["forwarder"]
-    lacks = list(told.waiting_for)
-    for name in (HOME, *residences):
-        theirs = told.waiting_for if name == HOME else _waiting_for(folder, name)
-        lacks += [f"{what} of {name}" for what in theirs if name != HOME]
-        accounts = checkpoint.accounts_of(name)
-        lacks += [f"{what} of {accounts}" for what in _waiting_for(folder, accounts) if what not in theirs]
+    lacks = list(fresh[HOME])
+    for name, theirs in fresh.items():
+        beside = fresh.get(name.removesuffix(checkpoint.ACCOUNTS), []) if name.endswith(checkpoint.ACCOUNTS) else []
+        lacks += [f"{what} of {name}" for what in theirs if name != HOME and what not in beside]
     return lacks
-
-
-def _waiting_for(folder: Path, name: str) -> list[str]:
-    return checkpoint.load(folder, checkpoint.name_of(name)).waiting_for
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ class _Word(NamedTuple):
     said: str
 
 
+def _newest(one: _Word, other: _Word) -> _Word:
+    """Of two words on purposes. Of one millisecond's nobody knows which came last: only what both allow holds."""
+    if one.time != other.time or one.said == other.said:
+        return max(one, other)
+    both = set(one.said.split(",")) & set(other.said.split(","))
+    return _Word(one.time, max(one.event_id, other.event_id), intern(",".join(sorted(both))))
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of a person. Times in UTC ms, None where nothing was said: then the law decides."""
@@ -45,7 +53,8 @@ class Consents:
             if (said := account[name]) is not None:
                 word = _Word(time, account["event_id"], intern(said))  # a few texts, of millions of people
                 with self._lock:
-                    words[account["user_key"]] = max(word, words.get(account["user_key"], word))
+                    before = words.get(account["user_key"], word)
+                    words[account["user_key"]] = _newest(before, word) if words is self._said else max(before, word)
 
     def to(self, purpose: Purpose, user_key: str) -> bool:
         """Whether this person consents to the purpose."""

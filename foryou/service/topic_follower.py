@@ -10,6 +10,7 @@ import httpx
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from foryou.contract.codec import NotAvro, Record
+from foryou.service.kafka_client import COMES_BACK
 from foryou.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,7 @@ class TopicFollower:
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
-                "reconnect.backoff.ms": 100,
-                "reconnect.backoff.max.ms": 1_000,
-                "topic.metadata.refresh.interval.ms": 5_000,
+                **COMES_BACK,
                 "log_level": 2,  # a refused connection is said once, by us
             }
         )

@@ -15,6 +15,8 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from foryou.service.kafka_client import COMES_BACK
+
 Position = tuple[str, int]
 
 SLICE = 100  # records of patient topics between two looks at the others: some 5 ms of merging
@@ -88,10 +90,13 @@ class KafkaSource:
     ) -> None:
         self._bootstrap, self._patient_topics = bootstrap, patient
         self._idle_s, self._gather_s, self._timeout_s = idle_s, gather_s, timeout_s
+        self._connect()
+        self._more = False  # lies with the patient: it is not waited for the prompt
+
+    def _connect(self) -> None:
         common = {
-            "bootstrap.servers": bootstrap,
-            "reconnect.backoff.ms": 100,
-            "reconnect.backoff.max.ms": 1_000,
+            "bootstrap.servers": self._bootstrap,
+            **COMES_BACK,
             "log_level": 2,  # librdkafka repeats every refused connection; the writer says once what it waits for
         }
         self._admin = AdminClient(common)
@@ -104,7 +109,12 @@ class KafkaSource:
             "enable.partition.eof": False,
         }
         self._prompt, self._patient = Consumer(consuming), Consumer(consuming)
-        self._more = False  # lies with the patient: it is not waited for the prompt
+
+    def _lost(self, error: KafkaException) -> SourceUnavailableError:
+        """Begins with new clients: those that have lost their broker were seen not to find it again for minutes."""
+        self.close()
+        self._connect()
+        return SourceUnavailableError(f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}")
 
     def describe(self, topics: Iterable[str]) -> dict[str, str]:
         ids: dict[str, str] = {}
@@ -117,9 +127,7 @@ class KafkaSource:
                     if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                         raise
         except KafkaException as error:
-            raise SourceUnavailableError(
-                f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}"
-            ) from error
+            raise self._lost(error) from error
         return ids
 
     def held(self, topics: Sequence[str]) -> dict[Position, Held]:
@@ -132,9 +140,7 @@ class KafkaSource:
                     )
                     found[topic, partition] = Held(first, end)
         except KafkaException as error:
-            raise SourceUnavailableError(
-                f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}"
-            ) from error
+            raise self._lost(error) from error
         return found
 
     def start(self, positions: Mapping[Position, int]) -> None:

@@ -1,5 +1,6 @@
 """Who has not agreed to personalisation gets a feed that knows nothing of what they did."""
 
+import itertools
 import re
 
 import pytest
@@ -98,6 +99,16 @@ def test_the_newest_word_counts_in_whatever_order_words_arrive(words):
         consents.apply(account(consent, time=NOW + time))
         consents.apply(account(None, time=NOW + 9))  # a change that says nothing of it changes nothing of it
     assert not consents.to(Purpose.PERSONALISATION, ME)
+
+
+def test_of_two_words_of_one_millisecond_only_what_both_allow_holds():
+    for order in itertools.permutations(("ads,personalisation", "personalisation", "analytics,personalisation")):
+        consents = Consents()
+        for number, said in enumerate(order):
+            consents.apply({**account(said), "event_id": f"e{number}"})
+        assert [purpose for purpose in Purpose if consents.to(purpose, ME)] == [Purpose.PERSONALISATION]
+        consents.apply({**account(""), "event_id": "a"})
+        assert not consents.to(Purpose.PERSONALISATION, ME)
 
 
 def test_a_clock_that_runs_ahead_does_not_hold_a_consent_for_ever():

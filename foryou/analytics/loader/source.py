@@ -11,6 +11,8 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from foryou.service.kafka_client import COMES_BACK
+
 _GONE = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,
@@ -71,10 +73,12 @@ class KafkaSource:
 
     def __init__(self, bootstrap: str, topic: str, *, timeout_s: float = 5.0) -> None:
         self._bootstrap, self._topic, self._timeout_s = bootstrap, topic, timeout_s
+        self._connect()
+
+    def _connect(self) -> None:
         common = {
-            "bootstrap.servers": bootstrap,
-            "reconnect.backoff.ms": 100,
-            "reconnect.backoff.max.ms": 1_000,
+            "bootstrap.servers": self._bootstrap,
+            **COMES_BACK,
             "log_level": 2,
         }
         quiet = logging.getLogger("librdkafka")
@@ -105,6 +109,8 @@ class KafkaSource:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise SourceUnavailableError(f"topic {self._topic}") from error
+            self._consumer.close()  # clients that have lost their broker were seen not to find it again for minutes
+            self._connect()
             raise SourceUnavailableError(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from error
         return topic_id, held
 

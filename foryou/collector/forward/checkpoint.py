@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from foryou.contract.residence import HOME
+
 NAME = "forwarded.json"
 RESEND = "resend"  # a file of this name asks the forwarder to send all that is kept once more
 ACCOUNTS = ".accounts"
@@ -45,6 +47,14 @@ def load(folder: Path, name: str = NAME) -> Checkpoint:
         return msgspec.json.decode((folder / name).read_bytes(), type=Checkpoint)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return Checkpoint()
+
+
+def load_all(folder: Path) -> dict[str, Checkpoint]:
+    """Every forwarder that has said something, by its name."""
+    names = {
+        path.name: path.name[len("forwarded.") : -len(".json")] for path in sorted(folder.glob("forwarded.*.json"))
+    }
+    return {HOME: load(folder)} | {name: load(folder, file) for file, name in names.items()}
 
 
 def save(folder: Path, checkpoint: Checkpoint, name: str = NAME) -> None:

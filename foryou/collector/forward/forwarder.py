@@ -109,6 +109,7 @@ class Forwarder:
         self._expected: tuple[int, int] | None = None  # (segment, number) of the frame that comes next
         self._lacks: list[str] = ["kafka"]
         self._stop = threading.Event()
+        self._said = ""
         self._told: dict[str, str] = told
 
     def waiting_for(self) -> list[str]:
@@ -143,7 +144,9 @@ class Forwarder:
             self._forward(sender, encoders, until)
         except Away as away:
             if not self._stop.is_set():
-                log.warning("kafka is away", extra={"error": str(away), **self._told})
+                if str(away) != self._said:
+                    log.warning("kafka is away", extra={"error": str(away), **self._told})
+                    self._said = str(away)
                 self._wait_for("kafka")
         finally:
             if sender is not None:
@@ -168,7 +171,7 @@ class Forwarder:
         self._rebooted = self._divided_anew = False
         topics, rules = dict(found), self._share.rules
         self._checkpoint = replace(self._checkpoint, topics=topics, boot=self._boot, rules=rules)
-        self._lacks = []
+        self._lacks, self._said = [], ""
         self._up.set(1)
         log.info(
             "kafka is there",

@@ -10,9 +10,12 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from foryou.service.kafka_client import COMES_BACK
+
 MAX_RECORD_BYTES = 3 << 20
 PROBE_S = 2.0
 LOOK_S = 5.0
+STUCK_S = 60.0  # a Kafka that is only slow takes something in that time; one that takes nothing gets a new session
 _NEVER = (  # errors of one record, which no second try mends
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_RECORD,
@@ -60,7 +63,7 @@ class KafkaSender:
         self._stopping = stopping
         self._away: str | None = None
         self._unwanted: list[Unwanted] = []
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, **COMES_BACK})
         self._ids: Mapping[str, str] = {}
         self._asked: dict[str, Future[Any]] = {}
         self._asked_s = 0.0
@@ -78,8 +81,7 @@ class KafkaSender:
                 "message.max.bytes": MAX_RECORD_BYTES,
                 "queue.buffering.max.messages": 100_000,
                 "queue.buffering.max.kbytes": 65_536,
-                "reconnect.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 1_000,
+                **COMES_BACK,
                 "socket.timeout.ms": 10_000,
                 "socket.nagle.disable": True,
                 "delivery.report.only.error": True,
@@ -140,8 +142,13 @@ class KafkaSender:
                 return
 
     def flush(self) -> list[Unwanted]:
-        while self._producer.flush(0.5):
+        least, since_s = len(self._producer), time.monotonic()
+        while left := self._producer.flush(0.5):
             self._check()
+            if left < least:
+                least, since_s = left, time.monotonic()
+            elif time.monotonic() - since_s > STUCK_S:
+                raise Away(f"it has taken nothing for {STUCK_S:.0f} s")
         self._check()
         unwanted, self._unwanted = self._unwanted, []
         return unwanted
@@ -152,6 +159,8 @@ class KafkaSender:
 
     def close(self) -> None:
         self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self._asked.clear()
+        del self._producer, self._admin  # it holds us, and we hold it: its threads wait for no collector of garbage
 
     def _check(self) -> None:
         if self._away is not None:

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from foryou.contract.codec import Encoder
 from foryou.contract.topics import TOPICS
+from foryou.service.kafka_client import COMES_BACK
 from foryou.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class KafkaServedLog:
                 "queue.buffering.max.messages": QUEUE,
                 "queue.buffering.max.kbytes": 65_536,
                 "message.timeout.ms": 0,  # Kafka may be away for long: bounded by room, not by time
-                "reconnect.backoff.max.ms": 1_000,
+                **COMES_BACK,
                 "log_level": 2,
             }
         )
