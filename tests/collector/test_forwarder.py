@@ -79,9 +79,15 @@ def event(number):
     return LogRecord(TOPIC, "demo|uk", {**row, "received_at": 2, "video_id": str(number)})
 
 
+def at_once(monkeypatch):
+    """No rest between two rounds or tries."""
+    for pause in ("RETRY_S", "ROUND_S", "ROUND_MOST_S"):
+        monkeypatch.setattr(f"foryou.collector.forward.forwarder.{pause}", 0.0)
+
+
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    monkeypatch.setattr("foryou.collector.forward.forwarder.RETRY_S", 0.0)
+    at_once(monkeypatch)
     return Bench(tmp_path)
 
 
@@ -363,7 +369,7 @@ class Divided(Bench):
 
 @pytest.fixture
 def divided(tmp_path, monkeypatch):
-    monkeypatch.setattr("foryou.collector.forward.forwarder.RETRY_S", 0.0)
+    at_once(monkeypatch)
     return Divided(tmp_path)
 
 
