@@ -4,8 +4,9 @@ MAIN := .venv/main/bin
 export PYTHONPATH := $(CURDIR)
 # Some images tell Python to keep no bytecode: then every process would compile our own modules once more.
 unexport PYTHONDONTWRITEBYTECODE
-# A whole night with every step takes minutes beside a stack; `make drill` runs it.
-LONG := --ignore=tests/integration/on_stack/test_night_live.py
+# A whole night with every step takes minutes beside a stack, a broker that the cluster gives up most of one: `make drill`.
+DRILLS := tests/integration/on_stack/test_night_live.py tests/integration/on_stack/test_fenced_broker.py
+LONG := $(DRILLS:%=--ignore=%)
 # Some at once, for one test leaves a core idle half of the time (tests/conftest.py says which stay together); then
 # those on the stack by themselves, for they hold it to what it promises within a second.
 AT_ONCE := --no-loadscope-reorder -n
@@ -101,8 +102,8 @@ fuzz-intake: install-main ## a million hostile bodies at every door: no 5xx, fla
 	@$(MAIN)/python -m bench.intake_fuzz $(ARGS)
 .PHONY: fuzz-intake
 
-drill: install ## a whole night beside a live stack; the night, killed anywhere and resumed, thirty seeds (some ninety minutes)
-	@$(MAIN)/python -m pytest tests/integration/on_stack/test_night_live.py $(ARGS)
+drill: install ## a whole night beside a live stack; a broker that was given up; the night, killed anywhere and resumed, thirty seeds (some ninety minutes)
+	@$(MAIN)/python -m pytest $(DRILLS) $(ARGS)
 	@FORYOU_NIGHT_SEEDS="$$(seq -s ' ' 1 30)" $(MAIN)/python -m pytest tests/integration/test_night_killed.py $(ARGS)
 
 notebook: install-main ## a day in the feed, told from the running stack: opens Jupyter on loopback
