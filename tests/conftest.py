@@ -59,7 +59,6 @@ LONGEST = (
     "tests/integration/test_night_killed.py",
     "tests/integration/test_parity.py",
     "tests/integration/test_state_bounds.py",
-    "tests/collector/test_forwarder.py",
     "tests/local/test_supervisor.py",
 )
 FIRST = (*SHARED, *LONGEST)

@@ -150,7 +150,7 @@ class Hider:
     ) -> None:
         self._hiding, self._turn, self._metrics, self._clock_s = hiding, turn, metrics, clock_s
         self._stopping = threading.Event()
-        self._open: dict[Person, float] = {}  # hidden, but a range may bring more of them
+        self._open: set[Person] = set()  # hidden, but a range may bring more of them
         self._news_at = self._again_at = 0.0  # no pass of either kind before: tables are also there to be read
         self._settle_at: float | None = None
 
@@ -179,7 +179,7 @@ class Hider:
             if self._open and (mine or self._clock_s() >= self._again_at):
                 self._hide_again()
                 if mine:
-                    self._open = {}
+                    self._open.clear()
         finally:
             if mine:
                 self._turn.release()
@@ -192,28 +192,25 @@ class Hider:
         began = self._clock_s()
         try:
             for table in PATCHED:
-                self._patch(news, table)
+                self._hide(news, table)
                 self._metrics.counter("foryou_analytics_hidden_total", table=table).inc(len(news))
         except QueryError:
             self._hiding.withheld.put_back(news)
             raise
-        self._open = {**news, **self._open}
+        self._open.update(news)
         now = self._clock_s()
         self._metrics.histogram("foryou_analytics_hide_seconds").observe(now - min(news.values()))
         self._news_at, self._again_at = now + (now - began), now + SHARE * (now - began)
 
     def _hide_again(self) -> None:
         began = self._clock_s()
-        people = self._hiding.withheld.among(self._open)  # who has agreed meanwhile is in what comes
-        self._open = {person: self._open[person] for person in people}
-        for table in PATCHED:
-            self._patch(people, table)
-        for table in set(TABLES) - set(PATCHED):
-            self._hiding.hide(people, table)
+        self._open.intersection_update(self._hiding.withheld.among(self._open))  # who has agreed is in what comes
+        for table in TABLES:
+            self._hide(self._open, table)
         now = self._clock_s()
         self._again_at = now + SHARE * (now - began)
 
-    def _patch(self, people: Iterable[Person], table: str) -> None:
+    def _hide(self, people: Iterable[Person], table: str) -> None:
         if self._settle_at is None:
             self._settle_at = self._clock_s() + SETTLE_S
         self._hiding.hide(people, table)

@@ -49,12 +49,11 @@ class Consents:
     def apply(self, account: Mapping[str, Any]) -> None:
         """Takes one record of account.avsc."""
         time = min(account["event_time"], account["received_at"])
-        for name, words in (("consent", self._said), ("jurisdiction", self._jurisdiction)):
+        for name, words, newest in (("consent", self._said, _newest), ("jurisdiction", self._jurisdiction, max)):
             if (said := account[name]) is not None:
                 word = _Word(time, account["event_id"], intern(said))  # a few texts, of millions of people
                 with self._lock:
-                    before = words.get(account["user_key"], word)
-                    words[account["user_key"]] = _newest(before, word) if words is self._said else max(before, word)
+                    words[account["user_key"]] = newest(words.get(account["user_key"], word), word)
 
     def to(self, purpose: Purpose, user_key: str) -> bool:
         """Whether this person consents to the purpose."""

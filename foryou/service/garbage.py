@@ -8,7 +8,7 @@ RARELY = 200, 50  # looks of one kind between two of the next, at ever older obj
 
 def quieten() -> None:
     """What is there now stays, and no collection looks at it again. Called when a process has made what it lives with:
-    a look at all that a ranker with Feast has imported takes 60 ms and more, and its features must come within 40."""
+    a look at all that Feast imports takes 60 ms, and a ranker's features must come within 40."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(EACH, *RARELY)
