@@ -128,7 +128,7 @@ class RocksRows(_Reader):
 class SecondaryRows(_Reader):
     """A read-only view on a primary's files in another process: after `catch_up`, all that the primary had written.
 
-    So what one reader was shown, every later one knows: who sees a like counted, and then asks for a page, gets one that
+    So what one reader was shown, every later one knows: who sees a like counted and then asks for a page gets one that
     counts it. The primary may be killed and come back: the next catch-up follows its new manifest, and if that fails,
     opens anew.
     """
