@@ -106,7 +106,7 @@ def machine(bench: Bench) -> None:
     While a sync is late, so is everybody: the share of the time in which none would have come back in time is the least
     share of late acknowledgements that any door with a synced log has on this disk.
     """
-    file, times = os.open(bench.folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_DSYNC), []
+    file, times = os.open(bench.folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_DSYNC), list[float]()
     end = time.perf_counter() + bench.seconds
     while (begin := time.perf_counter()) < end:
         os.pwrite(file, bytes(2_048), len(times) % 10_000 * 2_048)
@@ -119,7 +119,7 @@ def machine(bench: Bench) -> None:
     waits = Path("/proc/pressure/cpu").read_text("ascii").split()[2].removeprefix("avg60=")
     found = f"a sync of 2 KiB: p50 {p50:.2f}, p99 {p99:.2f}, p99.9 {p999:.2f}, most {times[-1]:.1f} ms; "
     found += f"late by itself {late:.2%} of the time; processors waited for {waits} % of the time"
-    bench.note("this machine, before any load", found, sync_p50=round(p50, 2), sync_max=round(times[-1], 1),
+    bench.note("this machine, with nothing to do", found, sync_p50=round(p50, 2), sync_max=round(times[-1], 1),
                sync_late=round(late, 5), cpu_pressure=float(waits))  # fmt: skip
 
 
