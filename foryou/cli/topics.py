@@ -15,7 +15,8 @@ from rich.table import Table
 from foryou.cli.screen import wide
 from foryou.cli.stack import live_settings
 from foryou.contract.codec import Decoder, NotAvro, Registry
-from foryou.local.kafka import all_topics
+from foryou.contract.topics import Topic
+from foryou.local.kafka import all_topics, topics_elsewhere
 from foryou.local.probe import answers
 
 app = typer.Typer(help="List topics, or read one, decoded.", no_args_is_help=True)
@@ -28,18 +29,18 @@ def list_topics() -> None:
     settings, console = live_settings(), wide(100)
     reach(console, settings.host, settings.kafka)
     try:
-        console.print(listing(_held(settings.kafka)))
+        console.print(listing(_held(settings.kafka), all_topics() | topics_elsewhere(settings)))
     except KafkaException as error:
         console.print(f"[red]Kafka at {settings.kafka}: {error}")
         raise typer.Exit(1) from error
 
 
-def listing(held: Mapping[str, tuple[int, int]]) -> Table:
-    """What `foryou topics list` prints, of the partitions and offsets held of each topic that is there.
+def listing(held: Mapping[str, tuple[int, int]], declared: Mapping[str, Topic]) -> Table:
+    """What `foryou topics list` prints, of the partitions and offsets held of each topic that is there or shall be.
 
     80 columns are enough: what a topic is for is broken at words, everything else stays on its line.
     """
-    lines, declared = Table(box=None, pad_edge=False), all_topics()
+    lines = Table(box=None, pad_edge=False)
     lines.add_column("topic", no_wrap=True)
     lines.add_column("parts", justify="right")
     lines.add_column("offsets", justify="right", no_wrap=True)

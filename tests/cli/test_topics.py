@@ -5,13 +5,14 @@ from typer.testing import CliRunner
 
 from foryou.cli import topics
 from foryou.cli.app import app
+from foryou.contract.residence import elsewhere
 from foryou.local.kafka import all_topics
 
 
-def shown(width, held):
+def shown(width, held, declared=None):
     console = Console(width=width)
     with console.capture() as said:
-        console.print(topics.listing(held))
+        console.print(topics.listing(held, declared or all_topics()))
     return [line.rstrip() for line in said.get().splitlines()]
 
 
@@ -30,6 +31,12 @@ def test_a_topic_that_is_missing_and_one_that_is_not_ours_are_told():
     lines = shown(100, held)
     assert next(line for line in lines if line.startswith("relations.v1")).split()[1] == "missing"
     assert lines[-1].split() == ["mine", "1", "2", "not", "ours"]
+
+
+def test_a_residence_in_this_cluster_has_topics_that_are_ours():
+    declared = all_topics() | elsewhere(".eu")
+    told = [line.split()[-2:] for line in shown(100, dict.fromkeys(declared, (4, 7)), declared)]
+    assert ["not", "ours"] not in told
 
 
 def test_in_a_pipe_it_is_100_columns_wide(tmp_path, monkeypatch):
