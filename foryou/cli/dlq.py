@@ -152,7 +152,9 @@ class _Door:
     def __call__(self, app_id: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Told:
         token = self._tokens.issue(app_id, "replay", REPLAY, int(time.time()), TOKEN_S)
         named = {**headers, "authorization": f"Bearer {token}"}
-        answer = self._http.request(method, path, content=body, headers=named)
+        # As the bytes that came: a phone may have sent a content type in any of them.
+        sent = [(name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()]
+        answer = self._http.request(method, path, content=body, headers=sent)
         try:
             told = answer.json()
             reason = str(told.get("reason", ""))

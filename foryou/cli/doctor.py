@@ -169,6 +169,6 @@ def _parts(home: Home) -> Iterator[Finding]:
         if part.phase == "healthy":
             yield Finding(part.name, f"healthy at {part.address}{again}")
             continue
-        waits = f", waits for {part.waiting_for}" if part.waiting_for else ""
+        waits = f": {part.waiting_for}" if part.waiting_for else ""
         log = Path(part.log)
         yield Finding(part.name, f"{part.phase}{waits}{again}", f"see {log}; it ends with: {last_line(log)}")

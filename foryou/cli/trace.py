@@ -273,8 +273,11 @@ def _at(message: Message) -> int:
     return int(message.timestamp()[1])
 
 
-def show(result: Trace, as_json: bool, today: date | None = None) -> None:
-    """Prints a trace: a table, or JSON for programs. Times stand with their dates unless all are of `today` (UTC)."""
+def show(result: Trace, as_json: bool, today: date | None = None, *, live: bool = True) -> None:
+    """Prints a trace: a table, or JSON for programs. Times stand with their dates unless all are of `today` (UTC).
+
+    `live`: whether Kafka was asked, and so whether nothing found means that there was nothing.
+    """
     from rich.table import Table
 
     from foryou.cli.screen import wide
@@ -285,6 +288,11 @@ def show(result: Trace, as_json: bool, today: date | None = None) -> None:
         print(json.dumps(told, default=str))
         return
     console = wide()
+    if not result.hops and not live:
+        console.print(
+            f"No trace of [bold]{result.event_id}[/] in the lake, its inbox or ClickHouse. Kafka was not asked."
+        )
+        return
     if not result.hops:
         console.print(
             f"No trace of [bold]{result.event_id}[/]: neither accepted nor rejected within what is retained,"

@@ -18,6 +18,8 @@ def trace_command(
 
     Then ClickHouse's row, and where the lake has it: bronze, silver, the clean row, the batch layer's tiles.
     """
+    from rich.console import Console
+
     from foryou.cli.trace import NO_PAGE_YET, Trace, show, trace, with_the_past
     from foryou.local.lifecycle import runs_here
     from foryou.local.probe import answers
@@ -29,12 +31,14 @@ def trace_command(
         raise typer.Exit(2) from None
     settings = live_settings()
     address, _, port = settings.kafka.split(",")[0].rpartition(":")
-    ours = settings.kafka_override is not None or runs_here(settings, "kafka")
-    if ours and answers(address or settings.host, int(port)) is None:
-        result = trace(settings, event_id, wait)
+    up = answers(address or settings.host, int(port)) is None
+    asked = up and (settings.kafka_override is not None or runs_here(settings, "kafka"))
+    if asked:
+        with Console(stderr=True).status(f"following the event; hops still to come are waited for, at most {wait:g} s"):
+            result = trace(settings, event_id, wait)
     else:
-        told = "does not answer" if ours else "is not this home's"
+        told = "is another home's" if up else "does not answer (`foryou up` starts it)"
         print(f"Kafka at {settings.kafka} {told}: only the lake and ClickHouse are asked.", file=sys.stderr)
         result = with_the_past(settings, Trace(event_id, (), ("accepted",)))
-    show(result, as_json)
+    show(result, as_json, live=asked)
     raise typer.Exit(0 if result.hops and set(result.missing) <= {NO_PAGE_YET} else 1)

@@ -10,7 +10,7 @@ from foryou.contract.gate import Accepted, Refused
 from foryou.service.buckets import Buckets, Quotas
 from foryou.service.gate_settings import GateSettings, load
 from foryou.service.keys import Caller, Scope
-from foryou.service.problem import limited
+from foryou.service.problem import Problem, limited
 
 RATE_LIMITED = "rate_limited"
 
@@ -37,7 +37,7 @@ class Admission:
         """Takes the tokens of a post, before its events are looked at. Raises a 429 Problem, and has taken nothing."""
         quota = caller.quota_per_day
         if quota is not None and (wait_s := self._quotas.take(caller.key_id, events, quota, now_ms)):
-            raise limited(f"this key's quota of {quota:,} events a day is used up", wait_s)
+            raise _no_more_today(quota, self._quotas.left(caller.key_id, quota, now_ms), events, wait_s)
         if wait_s := self._keys.take(caller.key_id, events, self._clock_s()):
             if quota is not None:
                 self._quotas.give_back(caller.key_id, events)
@@ -65,6 +65,18 @@ class Admission:
             if isinstance(verdict, Accepted) and (flags := of(verdict, robot, paced)):
                 verdicts[place] = _flagged(verdict, flags)
         return verdicts
+
+
+def _no_more_today(quota: int, left: int, events: int, wait_s: float) -> Problem:
+    told = f"this key's quota of {quota:,} events a day is used up"
+    if left:
+        told = f"this key may send {left:,} more of its {quota:,} events a day, and this post has {events:,}"
+    refused = limited(told, wait_s)
+    if left:
+        refused.remedy = (
+            f"send at most {left:,} in a post now, the others after {math.ceil(wait_s)} s, with the same ids"
+        )
+    return refused
 
 
 def _flagged(verdict: Accepted, flags: str) -> Accepted:

@@ -8,6 +8,7 @@ what is bound to it.
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -100,7 +101,7 @@ class Supervisor:
             return "stopping"
         self._metrics.gauge("foryou_supervisor_process_up", process=part.name).set(0)
         end(marked(self._home.root, part.name), grace_s=0.0)
-        return f"ended with {process.returncode}: {last_line(part.console)}"
+        return how_it_ended(process.returncode, part.console)
 
     def _settle(self, part: Part) -> str | None:
         try:
@@ -265,6 +266,15 @@ class Backoff:
         pause, self._last = self._pause, now
         self._pause = min(self._pause * 2, LAST_BACKOFF_S)
         return pause
+
+
+def how_it_ended(code: int, console: Path) -> str:
+    """In a sentence. Whom somebody ended knew nothing of it: their last words are of something else."""
+    if code == -signal.SIGKILL:
+        return "killed (SIGKILL) by somebody, or by the kernel for want of memory"
+    if code == -signal.SIGTERM:
+        return "asked to end (SIGTERM) by somebody"
+    return f"ended with {code}: {last_line(console)}"
 
 
 def last_line(path: Path, limit: int = 300) -> str:

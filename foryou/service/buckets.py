@@ -58,6 +58,10 @@ class Quotas:
         self._used[name] = used + cost
         return 0.0
 
+    def left(self, name: str, quota: int, now_ms: int) -> int:
+        """What `take` would still count today."""
+        return max(0, quota - self._used.get(name, 0)) if now_ms // DAY_MS == self._day else quota
+
     def give_back(self, name: str, cost: int) -> None:
         """What was taken today and not used after all."""
         self._used[name] = max(0, self._used.get(name, 0) - cost)

@@ -86,3 +86,9 @@ def test_an_event_that_waits_in_the_inbox_is_found_until_a_night_takes_it(tmp_pa
 
     (lake.inbox / told.import_id / ".taken").touch()
     assert with_the_past(Settings(home=tmp_path), Trace(EVENT_ID, (), ("accepted",))).hops == ()
+
+
+def test_when_kafka_was_not_asked_nothing_is_said_of_it(capsys):
+    show(Trace(EVENT_ID, (), ("accepted",)), as_json=False, live=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Kafka was not asked" in said and "neither accepted nor rejected" not in said

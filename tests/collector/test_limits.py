@@ -52,7 +52,9 @@ def test_a_days_quota_is_a_429_until_the_day_is_over(tmp_path, like):
     answer = collector.post([like(), like()])
     assert (answer.status, collector.post(like()).status, collector.post(like()).status) == (429, 202, 429)
     assert int(answer.headers["retry-after"]) == (86_400_000 - NOW % 86_400_000 + 999) // 1_000
-    assert "3 events a day" in answer.json()["detail"]
+    assert answer.json()["detail"] == "this key may send 1 more of its 3 events a day, and this post has 2"
+    assert answer.json()["remedy"].startswith("send at most 1 in a post now")
+    assert "used up" in collector.post(like()).json()["detail"]
 
 
 def test_a_device_that_sends_too_much_is_held_back_and_its_neighbours_are_not(tmp_path, like):

@@ -143,6 +143,14 @@ def test_why_a_process_ended_is_said_in_its_own_last_words(home, run):
     assert board.now.parts["base"].waiting_for == "ended with 3: no such file"
 
 
+def test_who_was_killed_is_not_explained_with_its_last_words(home, run):
+    board, _, _ = run(part(home, "base"))
+    assert board.wait_while(lambda now: not now.ready, 10)
+    os.kill(board.now.parts["base"].process.pid, signal.SIGKILL)
+    assert board.wait_while(lambda now: now.parts["base"].phase != "restarting", 10)
+    assert board.now.parts["base"].waiting_for.startswith("killed (SIGKILL) by somebody")
+
+
 def test_a_part_whose_preparation_fails_takes_no_other_along(home, run):
     def prepare():
         raise RuntimeError("the wheel is broken")

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import time
 import weakref
 from urllib.parse import unquote
@@ -141,6 +142,12 @@ def test_what_is_no_request_or_too_much_ends_the_connection(monkeypatch, said, s
     heard = talk(*(said[at : at + 20_000] for at in range(0, len(said), 20_000)), pause_s=0, idle_s=0.5)
     assert heard.startswith(b"HTTP/1.1 %d " % (status or 400))
     assert b"connection: close" in heard
+    if status is None:
+        return  # the request began: its own answer
+    head, _, body = heard.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert told["reason"] == ("head_too_large" if status == 431 else "bad_http") and told["remedy"]
+    assert f"x-request-id: {told['request_id']}".encode() in head
 
 
 def test_a_refusal_is_heard_though_the_body_was_not_read():
