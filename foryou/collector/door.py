@@ -21,7 +21,7 @@ from foryou.contract.codec import Record
 from foryou.contract.events import Lane
 from foryou.contract.gate import Accepted, Gate, Refused
 from foryou.contract.topics import FLAGGED
-from foryou.service.callers import Callers, require
+from foryou.service.callers import WHERE_KEYS_ARE, Callers, require
 from foryou.service.keys import Caller, Scope
 from foryou.service.metrics import Metrics
 from foryou.service.problem import Problem, limited, unavailable
@@ -82,7 +82,7 @@ class Door:
 
     async def _post(self, protocol: Protocol, request: Request) -> Response:
         headers = _with_key(request.headers, request.query_string)
-        caller = None if protocol.key_in_body and not headers.get("authorization") else self._caller(headers)
+        caller = None if protocol.key_in is not None and not headers.get("authorization") else self._caller(headers)
         self.ready()
         now_ms = self._clock_ms()
         origin = None if caller is None else origin_of(request, caller, protocol.kept_as)
@@ -94,7 +94,7 @@ class Door:
                 await self._refuse_whole(whole, request.body, caller.app_id, origin, now_ms)
             raise whole.problem from None
         if caller is None or origin is None:
-            caller = self._caller({"authorization": f"Bearer {parcel.key}"} if parcel.key else {})
+            caller = self._caller_by(parcel.key, protocol.key_in)
             origin = origin_of(request, caller, protocol.kept_as)
         self._charge(caller, len(parcel.events), now_ms)
         verdicts = self._verdicts(parcel, caller, origin, request.headers, now_ms)
@@ -222,6 +222,17 @@ class Door:
             return require(self._callers.authenticate(headers, REPLAY), Scope.EVENTS_WRITE)
         except Problem:
             self._metrics.counter("foryou_collector_unauthorized_total").inc()
+            raise
+
+    def _caller_by(self, key: str | None, member: str | None) -> Caller:
+        """Who posts, by the key of the body. Raises a 401 or 403 Problem."""
+        try:
+            return self._caller({"authorization": f"Bearer {key}"} if key else {})
+        except Problem as refused:
+            if refused.status == 401 and member is not None:
+                refused.field = member
+                header = "'Authorization: Bearer <key>'"
+                refused.remedy = f"send the app's write key as {member}, {header} or the Basic user; {WHERE_KEYS_ARE}"
             raise
 
 

@@ -11,9 +11,10 @@ from foryou.service.problem import Problem
 from foryou.service.tokens import FEED, BadToken, Tokens, looks_like_token
 from foryou.service.web import Headers
 
+WHERE_KEYS_ARE = "`foryou status` shows it"
 REMEDY_KEY = (
     "send the app's write key as 'Authorization: Bearer <key>', as the Basic user, or (for a beacon) as ?write_key=; "
-    "`foryou status` shows it"
+    + WHERE_KEYS_ARE
 )
 REMEDY_READER = (
     "send a service's key, or to read one person that person's token (`foryou token`, POST /v1/tokens), as "

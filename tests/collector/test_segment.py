@@ -175,7 +175,7 @@ def test_without_a_key_it_is_a_401_with_what_the_libraries_show(collector):
     answer = send(collector, track("app_open"), headers={"authorization": ""})
 
     told = answer.json()
-    assert (answer.status, told["code"], told["field"]) == (401, "unauthorized", "authorization")
+    assert (answer.status, told["code"], told["field"]) == (401, "unauthorized", "writeKey")
     assert told["message"] and told["remedy"] and collector.log.records == []
 
 

@@ -139,4 +139,4 @@ def answer(verdicts: Verdicts, _: bool) -> Response:
 
 
 _PATHS = ("/batch/", "/batch", "/capture/", "/capture", "/e/", "/e", "/i/v0/e/", "/i/v0/e")
-POSTHOG = (Protocol("PostHog", tuple(("POST", path) for path in _PATHS), read, again, answer, key_in_body=True),)
+POSTHOG = (Protocol("PostHog", tuple(("POST", path) for path in _PATHS), read, again, answer, key_in="api_key"),)

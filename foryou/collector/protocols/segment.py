@@ -190,7 +190,7 @@ def refuse(problem: Problem) -> Problem:
 
 
 def _door(path: str, read: Callable[[Arrived], Parcel], call: str | None = None) -> Protocol:
-    return Protocol("Segment", (("POST", f"/v1/{path}"),), read, again_as(call), answer, refuse, key_in_body=True)
+    return Protocol("Segment", (("POST", f"/v1/{path}"),), read, again_as(call), answer, refuse, key_in="writeKey")
 
 
 SEGMENT = (_door("batch", read_batch), _door("import", read_batch), *(_door(c, read_one(c), c) for c in CALLS))

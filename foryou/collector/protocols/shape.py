@@ -58,9 +58,9 @@ class Protocol:
 
     `read` raises Unsplittable where no events can be told apart. `again` reads what a dead letter kept of one event,
     so that it can be sent through a mended mapping. `answer` gets the verdicts and `single`; `refuse` gives a refusal
-    the members that this protocol's clients look for. `key_in_body`: a body that comes without a key beside it
-    is read before it is known whose it is. `kept_as`: the way of what a dead letter keeps of one
-    event, where that is not what came.
+    the members that this protocol's clients look for. `key_in`: the member that holds the write key; a body that
+    comes without a key beside it is read before it is known whose it is. `kept_as`: the way of what a dead letter
+    keeps of one event, where that is not what came.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Protocol:
     again: Callable[[bytes, int], bytes | Refused]
     answer: Callable[[Verdicts, bool], Response]
     refuse: Callable[[Problem], Problem] = field(default=lambda problem: problem)
-    key_in_body: bool = False
+    key_in: str | None = None
     kept_as: Way | None = None
 
 

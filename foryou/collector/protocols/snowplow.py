@@ -214,14 +214,14 @@ def answer_pixel(_: Verdicts, __: bool) -> Response:
 
 _TP2 = "/com.snowplowanalytics.snowplow/tp2"
 SNOWPLOW = (
-    Protocol("Snowplow", (("POST", _TP2),), read_post, again, answer_post, key_in_body=True),
+    Protocol("Snowplow", (("POST", _TP2),), read_post, again, answer_post, key_in="aid"),
     Protocol(
         "Snowplow",
         (("GET", "/i"), ("GET", "/ice.png")),
         read_pixel,
         again,
         answer_pixel,
-        key_in_body=True,
+        key_in="aid",
         kept_as=Way("POST", _TP2, "application/json"),  # of a pixel the JSON of its query is kept
     ),
 )
