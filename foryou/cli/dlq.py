@@ -3,16 +3,18 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import httpx
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from foryou.cli.events import plain
 from foryou.cli.keys import span_ms
 from foryou.cli.replaying import Letter, Outcome, Replayed, Told, Wanted, replay
 from foryou.cli.scan import Scanner
@@ -28,6 +30,7 @@ from foryou.service.tokens import REPLAY
 
 app = typer.Typer(help="Dead letters: list, show, replay.", no_args_is_help=True)
 TOKEN_S = 600
+ROOMY = 100  # from so many columns on, a list has room for what is mostly the same in every line
 
 
 def _reason(name: str | None) -> str | None:
@@ -57,21 +60,55 @@ def list_letters(
     wanted = Wanted(app_id, reason, field, door, now_ms - span_ms(since))
     found = list(_letters(settings, wanted))
     with Replayed(_marks(settings)) as done:
-        wide(120).print(table(found[-number:], done))
+        _list(found[-number:], done)
     print(f"{len(found)} letters; a letter is kept for 7 days", file=sys.stderr)
 
 
-def table(letters: list[Letter], done: Replayed) -> Table:
-    """What `foryou dlq list` prints."""
+def _list(letters: list[Letter], done: Replayed) -> None:
+    console = wide(120)
+    console.print(table(letters, done, datetime.now(UTC).date(), console.width))
+    if told := under(letters, done, console.width):
+        print(told, file=sys.stderr)
+
+
+def table(letters: list[Letter], done: Replayed, today: date, width: int) -> Table:
+    """What `foryou dlq list` prints on so many columns, 80 at least.
+
+    Nothing is cut: place, time and reason keep their line, an app, a door or a field that is too long is broken. What
+    all letters have in common is said once, by `under`.
+    """
+    roomy = width >= ROOMY
+    with_contract, with_replayed = roomy and len(_contracts(letters)) > 1, any(letter in done for letter in letters)
     lines = Table(box=None, pad_edge=False)
-    for title in ("place", "time", "app", "door", "reason", "field", "contract", "replayed"):
-        lines.add_column(title, no_wrap=title != "door")
+    for title in ("place", "time", "app", "door", "reason", "field"):
+        justify: Literal["left", "right"] = "right" if title == "time" else "left"
+        lines.add_column(title, no_wrap=title in ("place", "time", "reason"), overflow="fold", justify=justify)
+    if with_contract:
+        lines.add_column("contract", no_wrap=True)
+    if with_replayed:
+        lines.add_column("replayed" if roomy else "✓", no_wrap=True)
     for letter in letters:
-        said = letter.record
-        at = datetime.fromtimestamp(said["rejected_at"] / 1_000, UTC).strftime("%m-%d %H:%M:%S")
-        words = [said["app_id"], said["door"], said["reason"], said["field"], said.get("contract")]
-        lines.add_row(letter.place, at, *(word or "" for word in words), "yes" if letter in done else "")
+        said, at = letter.record, datetime.fromtimestamp(letter.record["rejected_at"] / 1_000, UTC)
+        form = "%H:%M:%S" if at.date() == today else "%m-%d %H:%M:%S" if roomy else "%m-%d %H:%M"
+        words = [letter.place, at.strftime(form), said["app_id"], said["door"], said["reason"], said["field"]]
+        words += [said.get("contract")] * with_contract
+        words += [("yes" if roomy else "✓") * (letter in done)] * with_replayed
+        lines.add_row(*(Text(plain(word or "")) for word in words))
     return lines
+
+
+def under(letters: list[Letter], done: Replayed, width: int) -> str:
+    """What is said under the table, because it has no column there."""
+    contracts, replayed = _contracts(letters), sum(letter in done for letter in letters)
+    told = [f"contract of all: {contracts[0] or 'unknown'}"] if len(contracts) == 1 else []
+    if width < ROOMY:
+        told += [f"contracts: {len(contracts)}, `foryou dlq show` says which"] if len(contracts) > 1 else []
+        told += [f"✓ replayed: {replayed}"] if replayed else []
+    return "; ".join(told + ["none replayed"] * (bool(letters) and not replayed))
+
+
+def _contracts(letters: list[Letter]) -> list[str | None]:
+    return list({letter.record.get("contract"): None for letter in letters})
 
 
 @app.command()
@@ -85,7 +122,7 @@ def show(
         told = Console(stderr=True, soft_wrap=True, highlight=False)
         for name, value in letter.record.items():
             if name not in ("body", "way") and value is not None:
-                told.print(f"{name}: {value}", markup=False)
+                told.print(f"{name}: {_at(value) if name == 'rejected_at' else plain(str(value))}", markup=False)
         if open_it:
             try:
                 body = letter.body(settings.secrets().seal)
@@ -120,7 +157,7 @@ def replay_letters(
     outcomes: list[Outcome] = []
     with Replayed(_marks(settings)) as done, _Door(settings) as post:
         if dry_run:
-            wide(120).print(table(letters, done))
+            _list(letters, done)
             return
         try:
             for outcome in replay(letters, done, settings.secrets().seal, post):
@@ -157,11 +194,20 @@ class _Door:
         answer = self._http.request(method, path, content=body, headers=sent)
         try:
             told = answer.json()
-            reason = str(told.get("reason", ""))
+            said = refusal(told)
         except (ValueError, AttributeError):
             return Told(answer.status_code)
         # What is limited leaves no letter: the whole goes out once more, and what was accepted of it counts once.
-        return Told(429, "rate_limited") if told.get("limited") else Told(answer.status_code, reason)
+        return Told(429, "rate_limited") if told.get("limited") else Told(answer.status_code, said)
+
+
+def refusal(answer: Mapping[str, Any]) -> str:
+    """What the collector says against a letter: the reason, where, what is wrong and what would mend it."""
+    results = answer.get("results") or []
+    one: Mapping[str, Any] = results[0] if len(results) == 1 else answer  # of one event, what is said of that event
+    where = f" at {one['field']}" if one.get("field") else ""
+    why = "; ".join(str(one[name]) for name in ("detail", "remedy") if one.get(name))
+    return plain(f"{one.get('reason', '')}{where}{f': {why}' if why else ''}")
 
 
 def _letters(settings: Settings, wanted: Wanted) -> Iterator[Letter]:
@@ -177,6 +223,10 @@ def _letters(settings: Settings, wanted: Wanted) -> Iterator[Letter]:
         raise _stop(f"Kafka at {settings.kafka}: {error}", 1) from error
     finally:
         scanner.close()
+
+
+def _at(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
 
 
 def _marks(settings: Settings) -> Path:

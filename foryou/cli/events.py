@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from rich.console import Console
 from rich.text import Text
 
 from foryou.cli.stack import live_settings
-from foryou.cli.topics import reach
+from foryou.cli.topics import Presence, follower, reach
 from foryou.contract.codec import Decoder, NotAvro, Record, Registry
 from foryou.contract.events import TYPES, Lane
 from foryou.contract.identity import Identity, is_key
@@ -86,19 +86,19 @@ def line_of(record: Record, refused: bool, width: int) -> Text:
         flags = record.get("flags")
         shown.append(*((" bot", "yellow") if flags else (" ok ", "green")))
         shown.append(f"{record['event_type']:<15.15} " if not flags else f" {record['event_type']:<14.14} ", "bold")
-        shown.append(f"{_plain(about):<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
-            _plain(f"{record['app_id']} {f'flags={flags} ' if flags else ''}{numbers}")
+        shown.append(f"{plain(about):<25.25} ").append(f"{whose:<12.12} ", "cyan").append(
+            plain(f"{record['app_id']} {f'flags={flags} ' if flags else ''}{numbers}")
         )
         shown.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
         return shown
-    said = f" {_plain(name)[:40]!r}" if (name := _said(record)) else ""
+    said = f" {plain(name)[:40]!r}" if (name := _said(record)) else ""
     where = f" at {record['field']}" if record["field"] else ""
-    shown.append(" no ", "bold red").append(f"{record['reason']}{_plain(where)}", "bold")
-    shown.append(f"{said}: {_plain(record['detail'])}").append(f" ({record['app_id']}, {record['door']})", "dim")
+    shown.append(" no ", "bold red").append(f"{record['reason']}{plain(where)}", "bold")
+    shown.append(f"{said}: {plain(record['detail'])}").append(f" ({record['app_id']}, {record['door']})", "dim")
     return shown
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A client's text without what could move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "·" for letter in text)
 
@@ -146,8 +146,11 @@ def _key_of(user: str, app_id: str, identity: Identity) -> str:
 
 
 def follow(kafka: str, decode: Decoder, console: Console) -> Iterator[tuple[Record, bool]]:
-    """Records of the lanes and the dead letters from now on, and whether they are refused. Raises KafkaException."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "foryou-watch", "enable.auto.commit": False})
+    """Records of the lanes and the dead letters from now on, and whether they are refused. When Kafka goes away it says
+    so and waits. Raises KafkaException at the beginning.
+    """
+    there = Presence(kafka, Console(stderr=True, soft_wrap=True, highlight=False))
+    consumer = follower(kafka, "foryou-watch", there)
     try:
         topics = consumer.list_topics(timeout=10).topics
         here = [TopicPartition(name, part) for name in WATCHED if name in topics for part in topics[name].partitions]
@@ -155,12 +158,11 @@ def follow(kafka: str, decode: Decoder, console: Console) -> Iterator[tuple[Reco
             place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
         consumer.assign(here)
         console.print(f"[dim]watching {len(here)} partitions from {time.strftime('%H:%M:%S', time.gmtime())} UTC")
-        while True:
-            for message in consumer.consume(500, 0.2):
-                if message.error() is None and message.value() is not None:
-                    try:
-                        yield decode(message.value()), message.topic() == REJECTED
-                    except NotAvro as error:
-                        console.print(f"[yellow]{message.topic()} {message.partition()}@{message.offset()}: {error}")
+        for message in there.onward(consumer):
+            if message.value() is not None:
+                try:
+                    yield decode(message.value()), message.topic() == REJECTED
+                except NotAvro as error:
+                    console.print(f"[yellow]{message.topic()} {message.partition()}@{message.offset()}: {error}")
     finally:
         consumer.close()

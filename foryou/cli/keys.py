@@ -30,6 +30,8 @@ class Ring(StrEnum):
     LETTERS = "letters"
 
 
+DAY = len("2026-11-30")
+ROOMY = 120  # from so many columns on, rights stand side by side and a time on one line
 KEPT = {Ring.TOKENS: 2, Ring.LETTERS: 12}  # a token lives a day at most, a letter seven
 Span = Annotated[str | None, typer.Option(help="such as 90d, 12h, 30m")]
 
@@ -38,23 +40,28 @@ Span = Annotated[str | None, typer.Option(help="such as 90d, 12h, 30m")]
 def list_keys() -> None:
     """Every key: its id, app, rights, times. Of a key itself only a hash is kept, so none can be shown."""
     settings, console, now_ms = settings_or_exit(), wide(120), _now_ms()
-    console.print(table(settings.secrets().keys.ring, now_ms))
+    console.print(table(settings.secrets().keys.ring, now_ms, console.width))
     console.print(f"[dim]{settings.home / 'secrets' / 'keys.json'}", highlight=False, soft_wrap=True)
 
 
-def table(ring: KeyRing, now_ms: int) -> Table:
-    """What `foryou keys list` prints."""
+def table(ring: KeyRing, now_ms: int, width: int) -> Table:
+    """What `foryou keys list` prints on so many columns. Nothing is cut: with little room each right has its line."""
     lines = Table(box=None, pad_edge=False)
-    for title in ("key id", "app", "label", "scopes", "quota/day", "created", "ends"):
-        lines.add_column(title, no_wrap=title != "scopes")
-    for key in ring:
+    rights = [_rights(key) for key in ring]
+    longest = max(len(word) for words in ("scopes", *rights) for word in words.split())
+    narrow = {} if width >= ROOMY else {"scopes": longest, "created": DAY, "ends": DAY}
+    with_quota = not narrow or any(key.quota_per_day is not None for key in ring)
+    for title in ("key id", "app", "label", "scopes", *["quota/day"] * with_quota, "created", "ends"):
+        broken = title in ("app", "label", "scopes") or title in narrow
+        lines.add_column(title, no_wrap=not broken, overflow="fold", width=narrow.get(title))
+    for key, right in zip(ring, rights, strict=True):
         ends = "" if key.expires_at is None else _day(key.expires_at)
         lines.add_row(
             key.key_id,
             key.app_id,
             key.label,
-            "all" if key.scopes == EVERY_SCOPE else ", ".join(sorted(key.scopes)),
-            "" if key.quota_per_day is None else f"{key.quota_per_day:,}",
+            right,
+            *["" if key.quota_per_day is None else f"{key.quota_per_day:,}"] * with_quota,
             _day(key.created_at),
             ends if key.valid_at(now_ms) else f"[red]ended {ends}",
         )
@@ -155,6 +162,10 @@ def _show(key: WriteKey, text: str) -> None:
     told.print(f"{key.key_id} of the app {key.app_id}: {', '.join(sorted(key.scopes))}", highlight=False)
     told.print("The key, shown this once:", highlight=False)
     print(text)  # alone on stdout, for KEY=$(foryou keys new …)
+
+
+def _rights(key: WriteKey) -> str:
+    return "all" if key.scopes == EVERY_SCOPE else ", ".join(sorted(key.scopes))
 
 
 def _day(ms: int) -> str:

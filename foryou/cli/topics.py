@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +18,7 @@ from foryou.contract.codec import Decoder, NotAvro, Registry
 from foryou.contract.topics import Topic
 from foryou.local.kafka import all_topics, topics_elsewhere
 from foryou.local.probe import answers
+from foryou.service.kafka_client import COMES_BACK
 
 app = typer.Typer(help="List topics, or read one, decoded.", no_args_is_help=True)
 PATIENCE_S = 5.0
@@ -83,7 +84,9 @@ def tail(
     """Prints records, oldest first: time, partition, offset, key and the decoded value."""
     settings, console = live_settings(), Console(soft_wrap=True, highlight=False)
     reach(console, settings.host, settings.kafka)
-    consumer = _consumer(settings.kafka)
+    aside = Console(stderr=True, soft_wrap=True, highlight=False)
+    there = Presence(settings.kafka, aside)
+    consumer = follower(settings.kafka, "foryou-topics", there)
     decode = Registry(settings.registry_url).decoder()
     try:
         metadata = consumer.list_topics(topic, timeout=10).topics[topic]
@@ -91,12 +94,14 @@ def tail(
             console.print(f"[red]There is no topic {topic}: `foryou topics list` shows all.")
             raise typer.Exit(1)
         partitions = _partitions(metadata, topic)
-        for message in _newest(consumer, partitions, number, beginning, key):
+        found, looked_at, older = _newest(consumer, partitions, number, beginning, key)
+        if key and not found:
+            aside.print(nothing_found(key, looked_at, older), markup=False)
+        for message in found if beginning else found[max(0, len(found) - number) :]:
             _show(console, message, decode, as_json)
-        while follow:
-            for message in consumer.consume(500, 0.2):
-                if message.error() is None and _matches(message, key):
-                    _show(console, message, decode, as_json)
+        for message in there.onward(consumer) if follow else ():
+            if _matches(message, key):
+                _show(console, message, decode, as_json)
     except KafkaException as error:
         console.print(f"[red]Kafka at {settings.kafka}: {error}")
         raise typer.Exit(1) from error
@@ -108,8 +113,11 @@ def tail(
 
 def _newest(
     consumer: Consumer, partitions: list[TopicPartition], number: int, beginning: bool, key: str
-) -> Iterator[Message]:
-    """Up to the end of now. With a key, the newest of each partition are searched for it, not the newest that match."""
+) -> tuple[list[Message], int, bool]:
+    """Up to the end of now: what fits, oldest first, of how many records, and whether there are older ones.
+
+    With a key, the newest of each partition are searched for it, not the newest that match.
+    """
     marks = {p.partition: _watermarks(consumer, p) for p in partitions}
     reach = number if not key else max(number, 50_000)
     starts = [
@@ -119,12 +127,14 @@ def _newest(
     consumer.assign(starts)
     open_ends = {s.partition: marks[s.partition][1] for s in starts if s.offset < marks[s.partition][1]}
     found: list[Message] = []
+    looked_at = 0
     heard = time.monotonic()
     while open_ends and time.monotonic() - heard < PATIENCE_S:
         for message in consumer.consume(5_000, 0.2):
             if message.error() is not None:
                 continue
             heard = time.monotonic()
+            looked_at += 1
             if _matches(message, key):
                 found.append(message)
         # Compaction leaves holes: the position passes them, a message's offset may not reach the end.
@@ -132,7 +142,14 @@ def _newest(
             if place.partition in open_ends and place.offset >= open_ends[place.partition]:
                 del open_ends[place.partition]
     found.sort(key=lambda message: (message.timestamp()[1], message.partition(), message.offset()))
-    yield from found if beginning else found[len(found) - number :] if number < len(found) else found
+    older = any(start.offset > low for start, (low, _) in zip(starts, marks.values(), strict=True))
+    return found, looked_at, older
+
+
+def nothing_found(key: str, looked_at: int, older: bool) -> str:
+    """What is said when no record has the key."""
+    told = f"No record has a key that contains {key!r}; looked at: {looked_at:,}"
+    return f"{told}, the newest of each partition. --from-beginning looks at all" if older else told
 
 
 def _show(console: Console, message: Message, decode: Decoder, as_json: bool) -> None:
@@ -169,6 +186,53 @@ def reach(console: Console, host: str, kafka: str) -> None:
     if answers(address or host, int(port)) is not None:
         console.print(f"[red]Kafka does not answer at {kafka}: `foryou up` starts it.")
         raise typer.Exit(1)
+
+
+class Presence:
+    """Whether Kafka is there, for who follows it for long: says once that it went, and once that it is back."""
+
+    def __init__(self, kafka: str, told: Console) -> None:
+        self._kafka, self._told = kafka, told
+        self._doubted = self._away = False
+
+    def doubt(self, _: KafkaError) -> None:
+        """Takes what a client of Kafka complains of, as its `error_cb`."""
+        self._doubted = True
+
+    def onward(self, consumer: Consumer) -> Iterator[Message]:
+        """Every message as it comes, for ever: while Kafka is away there is none."""
+        while True:
+            yield from (message for message in consumer.consume(500, 0.2) if message.error() is None)
+            if self._doubted:
+                self._look(consumer)
+
+    def _look(self, consumer: Consumer) -> None:
+        try:  # one of several brokers may be away, and an idle connection may end: that is no trouble
+            consumer.list_topics(timeout=1)
+        except KafkaException:
+            if not self._away:
+                self._told.print(
+                    f"[yellow]Kafka at {self._kafka} does not answer any more; waiting for it. `foryou up` starts it."
+                )
+            self._away = True
+            return
+        if self._away:
+            self._told.print("[dim]Kafka is back.")
+        self._doubted = self._away = False
+
+
+def follower(kafka: str, group: str, there: Presence) -> Consumer:
+    """A consumer that can follow for days. What librdkafka would print twenty times a second, `there` says once."""
+    return Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": group,  # librdkafka wants one; nothing is ever committed under it
+            "enable.auto.commit": False,
+            **COMES_BACK,
+            "log_level": 2,
+            "error_cb": there.doubt,
+        }
+    )
 
 
 def _consumer(kafka: str) -> Consumer:

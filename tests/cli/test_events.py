@@ -1,6 +1,12 @@
 """`foryou events watch`: a line per event that fits, what is refused with its remedy, and filters."""
 
+import io
+import json
+from types import SimpleNamespace
+
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from rich.console import Console
 from typer.testing import CliRunner
 
 from foryou.cli import events
@@ -80,3 +86,46 @@ def test_what_is_refused_may_call_itself_anything(monkeypatch):
 def test_bytes_that_cannot_be_read_have_no_type():
     assert not Wanted(event_type="like").fits({**LETTER, "body": b"\xff"}, True)
     assert "no missing_field at watch_ms: view_end" in line_of({**LETTER, "body": b"\xff"}, True, 80).plain
+
+
+class Lane:
+    """A consumer of one lane: an event, then Kafka is away, then another event."""
+
+    def __init__(self):
+        self._there, self._rounds, self._asked = None, 0, 0
+
+    def connected(self, kafka, group, there):
+        self._there = there
+        return self
+
+    def list_topics(self, timeout):
+        self._asked += 1
+        if self._asked == 2:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return SimpleNamespace(topics={"events.action.v1": SimpleNamespace(partitions={0: None})})
+
+    def get_watermark_offsets(self, place, timeout):
+        return 0, 7
+
+    def assign(self, places):
+        assert [place.offset for place in places] == [7]
+
+    def consume(self, number, timeout):
+        self._rounds += 1
+        if self._rounds == 2:
+            self._there.doubt(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            return []
+        message = {"error": None, "value": b'{"n": %d}' % self._rounds, "topic": "events.action.v1"}
+        return [SimpleNamespace(**{name: lambda item=item: item for name, item in message.items()})]
+
+    def close(self):
+        pass
+
+
+def test_who_watches_hears_that_kafka_went_and_sees_the_events_after_it(monkeypatch, capsys):
+    monkeypatch.setattr(events, "follower", Lane().connected)
+    following = events.follow("127.0.0.1:9092", json.loads, Console(file=io.StringIO()))
+    assert [next(following) for _ in range(3)] == [({"n": n}, False) for n in (1, 3, 4)]
+    assert capsys.readouterr().err == (
+        "Kafka at 127.0.0.1:9092 does not answer any more; waiting for it. `foryou up` starts it.\nKafka is back.\n"
+    )

@@ -4,11 +4,13 @@ import json
 import time
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from foryou.cli.app import app
+from foryou.cli.keys import table
 from foryou.contract.seal import secret_of
-from foryou.service.keys import SERVICE, Scope
+from foryou.service.keys import SERVICE, KeyRing, Scope, key_of
 from foryou.service.settings import Settings
 from foryou.service.tokens import FEED, BadToken
 
@@ -106,3 +108,29 @@ def test_a_token_still_opens_after_one_new_secret(settings):
     foryou("keys", "rotate-secret", "tokens")
     with pytest.raises(BadToken):
         settings.secrets().tokens.read(text, FEED, int(time.time()))
+
+
+def test_80_columns_cut_no_right_and_no_time():
+    words = [(scope, 1_000_000) for scope in Scope] + [(Scope.EVENTS_WRITE, None)]
+    now_ms = 1_796_034_091_527
+    made = [
+        key_of(f"fy_key_{n}", "demo", {*SERVICE, scope}, now_ms, expires_at=now_ms - n, quota_per_day=quota)
+        for n, (scope, quota) in enumerate(words)
+    ]
+    for ring in (KeyRing(made), KeyRing(made[-1:])):
+        console = Console(width=80)
+        with console.capture() as said:
+            console.print(table(ring, now_ms, console.width))
+        lines = said.get().splitlines()
+        found = {word.rstrip(",") for line in lines for word in line.split()}
+        assert max(map(len, lines)) <= 80 and "…" not in said.get()
+        rights = {scope for key in ring for scope in key.scopes}
+        assert {*rights, "demo", "2026-11-30", "ended", *(key.key_id for key in ring)} <= found
+
+
+def test_on_a_wide_terminal_a_keys_rights_are_on_one_line():
+    key = key_of("fy_key_1", "demo", SERVICE, 0, label="ios")
+    console = Console(width=160)
+    with console.capture() as said:
+        console.print(table(KeyRing([key]), 0, console.width))
+    assert "events:write, features:read, feed:read, tokens:issue" in said.get() and len(said.get().splitlines()) == 2
