@@ -14,11 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foryou.cli.events import plain
 from foryou.cli.keys import span_ms
 from foryou.cli.replaying import Letter, Outcome, Replayed, Told, Wanted, replay
 from foryou.cli.scan import Scanner
-from foryou.cli.screen import wide
+from foryou.cli.screen import plain, wide
 from foryou.cli.stack import live_settings
 from foryou.cli.topics import reach
 from foryou.contract.codec import Registry

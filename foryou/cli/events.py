@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from rich.console import Console
 from rich.text import Text
 
+from foryou.cli.screen import plain
 from foryou.cli.stack import live_settings
 from foryou.cli.topics import Presence, follower, reach
 from foryou.contract.codec import Decoder, NotAvro, Record, Registry
@@ -96,11 +97,6 @@ def line_of(record: Record, refused: bool, width: int) -> Text:
     shown.append(" no ", "bold red").append(f"{record['reason']}{plain(where)}", "bold")
     shown.append(f"{said}: {plain(record['detail'])}").append(f" ({record['app_id']}, {record['door']})", "dim")
     return shown
-
-
-def plain(text: str) -> str:
-    """A client's text without what could move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
 @app.command()

@@ -143,10 +143,10 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Told:
-    """What the door said to a letter."""
+    """What the door said to a letter: the status, and of a refusal why, in a line."""
 
     status: int
-    reason: str = ""
+    said: str = ""
 
 
 class Post(Protocol):
@@ -184,7 +184,7 @@ def replay(letters: Iterable[Letter], done: Replayed, seal: Seal, post: Post) ->
             done.add(letter)
             yield Outcome(letter, "replayed", "in part: what was refused is a new letter" * (told.status == 207))
         elif told.status in (400, 413, 415, 422):
-            yield Outcome(letter, "refused", told.reason)
+            yield Outcome(letter, "refused", told.said)
         else:
-            yield Outcome(letter, "not now", f"{told.status} {told.reason}")
+            yield Outcome(letter, "not now", f"{told.status} {told.said}")
             return

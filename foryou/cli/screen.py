@@ -30,6 +30,11 @@ def wide(in_a_pipe: int = 180) -> Console:
     return console if console.is_terminal else Console(width=in_a_pipe)
 
 
+def plain(text: str) -> str:
+    """A client's text without what could move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
 def table(state: StackState, phase_of: Callable[[PartState], str] = lambda part: part.phase) -> Table:
     """Every part on a line."""
     lines = Table(box=None, pad_edge=False, show_header=False)

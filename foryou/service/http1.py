@@ -22,7 +22,8 @@ from urllib.parse import unquote
 import httptools
 
 from foryou.contract.ids import uuid7
-from foryou.service.problem import CONTENT_TYPE, Problem
+from foryou.service import problem
+from foryou.service.problem import Problem
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +36,6 @@ READ_BYTES = 64 << 10  # of an answer taken between two looks: slow, but alive
 _UNSAFE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # in the value of a header: a line's end would begin another one
 _LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
-
-
-_FEWER = "send fewer and shorter headers"
-TOO_MANY_LINES = Problem(
-    431, "Head too large", f"a head has at most {MAX_HEADERS} lines here", "head", _FEWER, reason="head_too_large"
-)
-HEAD_TOO_LARGE = Problem(
-    431,
-    "Head too large",
-    f"a head has at most {MAX_HEAD_BYTES >> 10} KiB here",
-    "head",
-    _FEWER,
-    reason="head_too_large",
-)
-TOO_MANY_CONNECTIONS = Problem(
-    503, "Not available", "too many connections are open", remedy="try again later", reason="unavailable"
-)
 
 
 class _TooManyHeaders(Exception):
@@ -258,7 +242,7 @@ class Connection(asyncio.Protocol):
         host, port = peer[:2]
         self._client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if not self._server.opened(self):
-            self._refuse(TOO_MANY_CONNECTIONS)
+            self._refuse(problem.unavailable("too many connections are open"))
             self._transport.close()  # has said nothing yet: no body to read away
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -294,12 +278,12 @@ class Connection(asyncio.Protocol):
             if self._waiting and self._waiting[0][1].complete:
                 self._begin()  # it was whole before what is wrong
             if isinstance(error.__context__, _TooManyHeaders):
-                self._refuse(TOO_MANY_LINES)
+                self._refuse(problem.head_too_large(f"{MAX_HEADERS} lines"))
             else:
-                self._refuse(_no_http(error))
+                self._refuse(problem.no_http(str(error)))
         else:
             if self._unseen > MAX_HEAD_BYTES:
-                self._refuse(HEAD_TOO_LARGE)
+                self._refuse(problem.head_too_large(f"{MAX_HEAD_BYTES >> 10} KiB"))
         self._begin()
         if self._waiting:
             self._pause()
@@ -471,7 +455,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode("latin-1") + rest)
         except httptools.HttpParserError as error:
             self._begin()
-            self._refuse(_no_http(error))
+            self._refuse(problem.no_http(str(error)))
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
@@ -489,9 +473,10 @@ class Connection(asyncio.Protocol):
         elif self._now is None:
             request_id = uuid7(time.time_ns() // 1_000_000)
             told = refused.body(request_id)
-            head = f"content-type: {CONTENT_TYPE}\r\nx-request-id: {request_id}\r\nconnection: close\r\n"
-            length = b"content-length: %d\r\n\r\n" % len(told)
-            transport.write(_LINES[refused.status] + head.encode("latin-1") + length + told)
+            said = {"content-type": problem.CONTENT_TYPE, "x-request-id": request_id, **dict(refused.headers)}
+            head = [f"{name}: {value}\r\n" for name, value in said.items()]
+            head.append(f"connection: close\r\ncontent-length: {len(told)}\r\n\r\n")
+            transport.write(_LINES[refused.status] + "".join(head).encode("latin-1") + told)
             self._leave(whole=False)
         else:
             self._now.keep = False
@@ -508,12 +493,6 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.read_on()
-
-
-def _no_http(error: Exception) -> Problem:
-    # The parser's words, which hold none of the client's.
-    told = f"this is no HTTP/1.1: {error}" if str(error) else "this is no HTTP/1.1"
-    return Problem(400, "Bad request", told, "head", "send a request as RFC 9112 has it", reason="bad_http")
 
 
 def _origin_form(url: bytes) -> bytes:

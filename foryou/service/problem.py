@@ -64,6 +64,18 @@ def method_not_allowed(method: str, allowed: Iterable[str]) -> Problem:
     )
 
 
+def no_http(why: str) -> Problem:
+    """400 for what is no request; `why` in the parser's words, which hold none of the client's."""
+    told, remedy = f"this is no HTTP/1.1: {why or 'not a request'}", "send a request as RFC 9112 has it"
+    return Problem(400, "Bad request", told, "head", remedy, reason="bad_http")
+
+
+def head_too_large(most: str) -> Problem:
+    """431, with what a head may have."""
+    told = f"a head has at most {most} here"
+    return Problem(431, "Head too large", told, "head", "send fewer and shorter headers", reason="head_too_large")
+
+
 def limited(detail: str, wait_s: float, **more: Any) -> Problem:
     """429 with Retry-After: nothing was taken, the client keeps what it has and waits."""
     seconds = max(1, math.ceil(wait_s))

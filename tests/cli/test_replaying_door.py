@@ -17,5 +17,5 @@ def test_a_content_type_of_any_bytes_is_sent_as_it_came(tmp_path):
     door._http = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://collector")
     with door:
         told = door("demo", "POST", "/v1/events", {"content-type": b"a/b; x=\xc3\xe9".decode("latin-1")}, b"{}")
-    assert told.reason == "bad_content_type"
+    assert told.said == "bad_content_type"
     assert (b"content-type", b"a/b; x=\xc3\xe9") in [(name.lower(), value) for name, value in heard]

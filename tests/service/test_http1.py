@@ -113,6 +113,25 @@ def test_what_is_answered_at_once_waits_for_nobody_and_keeps_its_order():
     assert asyncio.run(one())[0].startswith(b"HTTP/1.1 503 ")
 
 
+def test_one_connection_too_many_is_told_when_to_come_again():
+    told = []
+
+    class Socket(asyncio.Transport):
+        write, close = staticmethod(told.append), staticmethod(lambda: None)
+        is_closing = can_write_eof = staticmethod(lambda: False)
+
+    async def two():
+        server = Server(lambda scope, exchange: None, connections=1, idle_s=5)
+        for _ in range(2):
+            server().connection_made(Socket())
+
+    asyncio.run(two())
+    (heard,) = told
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1\r\n" in head
+    assert json.loads(body)["reason"] == "unavailable"
+
+
 def test_a_chunked_body_with_extensions_and_trailers_is_read():
     body = b"5;ext=1\r\nhello\r\n3\r\nabc\r\n0\r\nx-a: trailer\r\n\r\n"
     heard = talk(b"POST /c HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + body, until=b"8")
